@@ -97,7 +97,9 @@ type Capable interface{ Capabilities() []string }
 
 // LastKnower is a Session that remembers, for LAST, the highest message number
 // that the client retrieved in earlier sessions (0: none).
-type LastKnower interface{ Last(ctx context.Context) (int, error) }
+type LastKnower interface {
+	Last(ctx context.Context) (int, error)
+}
 
 // A Sniffer is a Body that wants to see the message as it is sent: CRLF line
 // ends, dots not stuffed. Sniff must not keep p.
