@@ -1,0 +1,111 @@
+// Package gateway is one POP3 session from end to end: it picks the route,
+// signs in upstream, locks the maildrop, shows what the policy shows, hands
+// messages through, and at QUIT decides, does and records, in that order. It
+// is the only place where the POP3 server, the upstreams and the policies
+// meet; it parses no protocol and opens no socket.
+package gateway
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/restante-mail/restante/policy"
+	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/upstream"
+)
+
+// A Gateway is a pop3.Backend made from one configuration. It is immutable: a
+// reload makes another, and sessions keep the one they began with.
+type Gateway struct {
+	// Route picks the upstream for a login. Its error is told to nobody but
+	// the log.
+	Route func(user string, client netip.Addr, listener string) (Route, error)
+	// Shared outlives reloads.
+	Shared *Shared
+	Log    logrus.FieldLogger
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// A Route is where a login leads.
+type Route struct {
+	Upstream string // its name in the configuration
+	Server   upstream.Server
+	User     string // who to be upstream
+	Policy   policy.Policy
+	// ExactSizes reads messages through once to learn their true sizes.
+	ExactSizes bool
+}
+
+// Shared is what all Gateways of a process have in common.
+type Shared struct {
+	locks locks
+	sizes sizes
+	live  sync.Map // session ID → *session, from sign-in to the session's end
+}
+
+// NewShared returns an empty memory.
+func NewShared() *Shared {
+	return &Shared{locks: locks{held: map[lockKey]*lock{}}, sizes: sizes{known: map[sizeKey]int64{}}}
+}
+
+// Login implements pop3.Backend. The maildrop is locked only after the
+// upstream has accepted the credentials, or a stranger could lock its owner out.
+func (g *Gateway) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentials) (pop3.Session, error) {
+	route, err := g.Route(cred.User, address(peer.Remote), peer.Listener)
+	if err != nil {
+		return nil, &pop3.Error{Code: pop3.CodeSysPerm, Text: "No mail server is set up for this user; ask your administrator", Err: err}
+	}
+	login := upstreamLogin(route, peer, cred)
+	mailbox, err := route.Server.Open(ctx, login)
+	if err != nil {
+		return nil, clientError(err)
+	}
+	lock, err := g.Shared.locks.take(ctx, maildropOf(route, login), peer)
+	if err != nil {
+		_ = mailbox.Close() // nothing was changed, and the client hears of the lock
+		return nil, err
+	}
+	return g.begin(route, login, peer, mailbox, lock), nil
+}
+
+func upstreamLogin(route Route, peer pop3.Peer, cred pop3.Credentials) upstream.Login {
+	return upstream.Login{
+		User: route.User, Identity: cred.Identity, Secret: cred.Secret,
+		Bearer: cred.Mechanism == "XOAUTH2" || cred.Mechanism == "OAUTHBEARER",
+		Client: address(peer.Remote), Session: peer.ID,
+	}
+}
+
+// begin makes the session, and lets its end be told with what it was.
+func (g *Gateway) begin(route Route, login upstream.Login, peer pop3.Peer, mailbox upstream.Mailbox, lock *lock) *session {
+	s := &session{
+		gateway: g, route: route, mailbox: mailbox, lock: lock, maildrop: maildropOf(route, login),
+		retrieved: map[int]bool{},
+		log:       g.Log.WithFields(logrus.Fields{"session": peer.ID, "upstream": route.Upstream}),
+	}
+	g.Shared.live.Store(peer.ID, s)
+	return s
+}
+
+func (g *Gateway) now() time.Time {
+	if g.Now != nil {
+		return g.Now()
+	}
+	return time.Now()
+}
+
+// address is the client's IP address, or the zero Addr for a connection that
+// has none.
+func address(a net.Addr) netip.Addr {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return tcp.AddrPort().Addr().Unmap()
+}

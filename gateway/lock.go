@@ -1,0 +1,91 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/upstream"
+)
+
+// RFC 1939 gives a session the maildrop for itself. Old clients hang up and
+// come back at once, so a second sign-in waits a while for the first to end;
+// and a session that has long been silent gives way, for a laptop that was
+// closed must not lock its owner out.
+const (
+	lockWait    = 10 * time.Second
+	lockPatient = 60 * time.Second
+)
+
+// locks are the maildrops in use, in the memory of this process.
+type locks struct {
+	mu   sync.Mutex
+	held map[lockKey]*lock
+}
+
+// lockKey names a maildrop: who is read, and where. Letter case does not make
+// two mailboxes of one.
+type lockKey struct{ upstream, user string }
+
+type lock struct {
+	locks  *locks
+	key    lockKey
+	holder pop3.Peer
+	free   chan struct{} // closed by release
+	once   sync.Once
+}
+
+func maildropOf(route Route, login upstream.Login) lockKey {
+	user := login.Identity
+	if user == "" {
+		user = login.User
+	}
+	return lockKey{route.Upstream, strings.ToLower(user)}
+}
+
+// take waits for the maildrop to be free.
+func (l *locks) take(ctx context.Context, key lockKey, peer pop3.Peer) (*lock, error) {
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	for {
+		taken, other := l.try(key, peer)
+		if taken != nil {
+			return taken, nil
+		}
+		select {
+		case <-other.free:
+		case <-ctx.Done():
+			return nil, clientError(&upstream.Error{Kind: upstream.InUse, Doing: "lock the maildrop",
+				Err: inUse{other.holder.ID}})
+		}
+	}
+}
+
+// try takes the lock, or returns the one that is in the way.
+func (l *locks) try(key lockKey, peer pop3.Peer) (taken, other *lock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if other := l.held[key]; other != nil {
+		return nil, other
+	}
+	taken = &lock{locks: l, key: key, holder: peer, free: make(chan struct{})}
+	l.held[key] = taken
+	return taken, nil
+}
+
+// release gives the maildrop back, once.
+func (k *lock) release() error {
+	k.once.Do(func() {
+		k.locks.mu.Lock()
+		delete(k.locks.held, k.key)
+		k.locks.mu.Unlock()
+		close(k.free)
+	})
+	return nil
+}
+
+type inUse struct{ session string }
+
+func (e inUse) Error() string { return "held by session " + e.session }
