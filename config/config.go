@@ -1,0 +1,158 @@
+// Package config reads Restante's configuration: TOML, from one file or a
+// folder of files, strictly. What an administrator got wrong is reported
+// completely, by file, line and key, with what to do about it. A configuration
+// without fault compiles into a Snapshot, which is immutable and ready for use:
+// networks parsed, certificates loaded, routes compiled. Live holds the current
+// Snapshot and replaces it when a file changes, all or nothing.
+//
+// It opens no sockets and signs nobody in, and it does not connect to upstream
+// servers. There are no secrets in it.
+package config
+
+import "github.com/restante-mail/restante/policy"
+
+// Config is what the files say, and Defaults where they say nothing. The types
+// named Table mirror the TOML and are not checked; Compile checks them.
+type Config struct {
+	// Listeners are the addresses that POP3 clients connect to.
+	Listeners []ListenerTable `toml:"listener"`
+	// TLS is the certificate of all listeners that have none of their own.
+	TLS TLSTable `toml:"tls"`
+	// Upstreams are the servers behind.
+	Upstreams []UpstreamTable `toml:"upstream"`
+	// Routes pick upstream, identity and policy for a login; the first match
+	// wins. A file with one upstream needs none.
+	Routes []RouteTable `toml:"route"`
+	// Policies by name; a route may also name a preset.
+	Policies map[string]*PolicyTable `toml:"policy"`
+	// Limits bound what clients can use up.
+	Limits Limits `toml:"limits"`
+	// Log says how much is logged, and how.
+	Log Log `toml:"log"`
+	// ShutdownTime is how long running sessions may go on after a stop was
+	// asked for.
+	ShutdownTime Duration `toml:"shutdown_time"`
+
+	places  places   // where each value was written
+	sources *sources // every file that was read so far
+}
+
+// ListenerTable is one [[listener]].
+type ListenerTable struct {
+	// Name is what routes and logs call it; left out: the address.
+	Name string `toml:"name"`
+	// Address is host:port; an empty host is every address of the machine.
+	Address string `toml:"address"`
+	// TLS is none, starttls or implicit; left out: starttls if there is a
+	// certificate, else none.
+	TLS string `toml:"tls"`
+	// PlaintextAuth are the networks that may sign in without TLS. Left out
+	// (nil): loopback only; empty: nobody.
+	PlaintextAuth []string `toml:"plaintext_auth"`
+	// ProxyProtocol are the networks whose PROXY header is believed, and
+	// expected.
+	ProxyProtocol []string `toml:"proxy_protocol"`
+	// Cert is a PEM file with this listener's own certificate chain.
+	Cert string `toml:"cert"`
+	// Key is the PEM file with the private key of Cert.
+	Key string `toml:"key"`
+}
+
+// TLSTable is [tls].
+type TLSTable struct {
+	// Cert is a PEM file with the certificate chain, leaf first.
+	Cert string `toml:"cert"`
+	// Key is the PEM file with the private key of Cert.
+	Key string `toml:"key"`
+	// MinVersion is the lowest TLS version clients may use: 1.2 or 1.3.
+	MinVersion string `toml:"min_version"`
+}
+
+// UpstreamTable is one [[upstream]].
+type UpstreamTable struct {
+	// Name is what routes and logs call it; left out: the host of the URL.
+	Name string `toml:"name"`
+	// URL is imap://, imaps://, pop3:// or pop3s:// with a host and, if it is
+	// not the usual one, a port.
+	URL string `toml:"url"`
+	// Addresses are more servers of the same mailboxes, as host:port, tried in
+	// order when the one before can not be reached.
+	Addresses []string `toml:"addresses"`
+	// CA is a PEM file with the authorities to trust instead of the system's.
+	CA string `toml:"ca"`
+	// Cert is a PEM file with the client certificate to show upstream.
+	Cert string `toml:"cert"`
+	// Key is the PEM file with the private key of Cert.
+	Key string `toml:"key"`
+	// ServerName is the name to ask for (SNI) and to find in the certificate;
+	// left out: the host of the URL.
+	ServerName string `toml:"server_name"`
+	// Insecure true allows plain text, false demands STARTTLS; left out, plain
+	// text is allowed to loopback only.
+	Insecure *bool `toml:"insecure"`
+	// Timeout is how long the server may be silent when it owes an answer.
+	Timeout Duration `toml:"timeout"`
+	// DialTimeout is how long connecting to one address may take, TLS included.
+	DialTimeout Duration `toml:"dial_timeout"`
+	// ListTimeout replaces Timeout while a folder is opened and listed.
+	ListTimeout Duration `toml:"list_timeout"`
+	// TellClient sends the client's address upstream (IMAP ID
+	// x-originating-ip).
+	TellClient bool `toml:"tell_client"`
+}
+
+// RouteTable is one [[route]]. Conditions that are left out match everything.
+type RouteTable struct {
+	// User is a glob over the whole user name: * and ?, no regard to case.
+	User string `toml:"user"`
+	// UserRegex is a regular expression (RE2) over the whole user name, no
+	// regard to case.
+	UserRegex string `toml:"user_regex"`
+	// Network is where the client must be.
+	Network []string `toml:"network"`
+	// Listener names the listeners it may have come by.
+	Listener []string `toml:"listener"`
+	// Upstream is the server's name; may be left out if there is only one.
+	Upstream string `toml:"upstream"`
+	// Identity is the user name upstream, made of text, {user}, {local} and
+	// {domain}; left out: {user}.
+	Identity string `toml:"identity"`
+	// Policy is the name of a [policy.NAME] or of a preset; left out: the
+	// preset classic.
+	Policy string `toml:"policy"`
+}
+
+// PolicyTable is one [policy.NAME]: a preset, and what differs from it.
+type PolicyTable struct {
+	// Preset is where the policy starts from; left out: classic.
+	Preset string `toml:"preset"`
+	policy.Policy
+}
+
+// Limits is [limits]. Each bound's reason is in Defaults.
+type Limits struct {
+	// Connections in all.
+	Connections int `toml:"connections"`
+	// ConnectionsPerAddress from one client address (an IPv6 /64 is one).
+	ConnectionsPerAddress int `toml:"connections_per_address"`
+	// LoginTime from connecting to having signed in.
+	LoginTime Duration `toml:"login_time"`
+	// IdleTime without a command, once signed in.
+	IdleTime Duration `toml:"idle_time"`
+	// WriteTime in which a client takes nothing of what is sent to it.
+	WriteTime Duration `toml:"write_time"`
+	// UpdateTime for all the work that QUIT asks for.
+	UpdateTime Duration `toml:"update_time"`
+	// BadCommands in one session before it is ended.
+	BadCommands int `toml:"bad_commands"`
+	// SignIns is how many failed sign-ins end a connection.
+	SignIns int `toml:"sign_ins"`
+}
+
+// Log is [log].
+type Log struct {
+	// Level is error, warn, info or debug.
+	Level string `toml:"level"`
+	// Format is text or json.
+	Format string `toml:"format"`
+}
