@@ -1,0 +1,125 @@
+package peertest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// Deliver puts messages into a folder ("INBOX", "Work", ...), octet for octet.
+// Their UIDs are in the order of the arguments.
+func (d *DovecotServer) Deliver(user, folder string, messages ...[]byte) {
+	d.t.Helper()
+	for _, m := range messages {
+		if d.settings.mdbox {
+			d.save(user, folder, m)
+			continue
+		}
+		path := d.maildirName(user, folder)
+		if err := os.WriteFile(path, m, 0o644); err != nil {
+			d.t.Fatalf("deliver: %v", err)
+		}
+		d.publish(path)
+	}
+}
+
+// DeliverFile puts a file into a Maildir as a message, by a link, so that many
+// users can have the same huge message.
+func (d *DovecotServer) DeliverFile(user, folder, file string) {
+	d.t.Helper()
+	path := d.maildirName(user, folder)
+	if err := os.Link(file, path); err != nil {
+		d.t.Fatalf("deliver: %v", err)
+	}
+	d.publish(path)
+}
+
+// save delivers where files can not simply be put.
+func (d *DovecotServer) save(user, folder string, message []byte) {
+	d.t.Helper()
+	cmd := d.as(exec.Command(Need(d.t, "doveadm"), "-c", filepath.Join(d.dir, "dovecot.conf"),
+		"save", "-u", user, "-m", folder))
+	cmd.Stdin = bytes.NewReader(message)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		d.t.Fatalf("doveadm save: %v\n%s", err, out)
+	}
+}
+
+// maildirName is a path in the folder's tmp directory. Dovecot gives UIDs in
+// the order of the number that the name begins with.
+func (d *DovecotServer) maildirName(user, folder string) string {
+	d.t.Helper()
+	if d.settings.mdbox {
+		d.t.Fatalf("files can be delivered to a Maildir only")
+	}
+	dir := d.maildir(user, folder)
+	for _, sub := range []string{"", "cur", "new", "tmp"} {
+		d.mkdir(filepath.Join(dir, sub))
+	}
+	return filepath.Join(dir, "tmp", fmt.Sprintf("%d.peertest", 1_000_000_000+d.delivered.Add(1)))
+}
+
+// maildir is where a user's folder is stored.
+func (d *DovecotServer) maildir(user, folder string) string {
+	home, ok := d.homes[user]
+	if !ok {
+		d.t.Fatalf("this Dovecot has no user %q", user)
+	}
+	root := filepath.Join(home, "Maildir")
+	d.mkdir(root)
+	if folder == "INBOX" {
+		return root
+	}
+	return filepath.Join(root, "."+folder)
+}
+
+// publish moves a message from tmp to new, where Dovecot sees it.
+func (d *DovecotServer) publish(path string) {
+	d.own(path)
+	dir, name := filepath.Split(path)
+	if err := os.Rename(path, filepath.Join(dir, "..", "new", name)); err != nil {
+		d.t.Fatalf("deliver: %v", err)
+	}
+}
+
+// A Message is what a folder holds, as another IMAP client sees it.
+type Message struct {
+	UID     uint32
+	Flags   string // as IMAP writes them, without \Recent: `\Seen $Forwarded`
+	Size    int64  // RFC822.SIZE
+	Arrived time.Time
+	Octets  []byte // BODY[]
+}
+
+// Messages reads a folder over IMAP without changing anything.
+func (d *DovecotServer) Messages(user, folder string) []Message {
+	d.t.Helper()
+	c := DialIMAP(d.t, d.IMAPAddr())
+	defer c.Close()
+	c.Login(user, d.Password(user))
+	c.Do("EXAMINE " + quote(folder))
+	return c.Fetch()
+}
+
+// GenerateFile writes a message of about size octets to a file that
+// DeliverFile can link to, and returns its path and true size. The text is
+// CRLF lines of 76 octets, one in a hundred with a leading dot.
+func (d *DovecotServer) GenerateFile(size int64) (path string, octets int64) {
+	d.t.Helper()
+	path = filepath.Join(d.dir, "generated-"+fmt.Sprint(d.delivered.Add(1)))
+	f, err := os.Create(path)
+	if err != nil {
+		d.t.Fatalf("%v", err)
+	}
+	defer f.Close()
+	octets, err = io.Copy(f, NewText(size))
+	if err != nil {
+		d.t.Fatalf("%v", err)
+	}
+	d.own(path)
+	return path, octets
+}

@@ -1,0 +1,203 @@
+package peertest
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"os/user"
+	"slices"
+	"strings"
+)
+
+// settings are what the options of Dovecot set.
+type settings struct {
+	users            map[string]string
+	master, masterPW string
+	pop3, mdbox      bool
+	penalty          bool
+	capability       string
+	extra            []string
+}
+
+func defaults() settings {
+	return settings{users: map[string]string{"alice": "secret"}}
+}
+
+// An Option changes how Dovecot is started.
+type Option func(*settings)
+
+// WithPOP3 starts Dovecot's own pop3d, too.
+func WithPOP3() Option { return func(s *settings) { s.pop3 = true } }
+
+// WithUsers replaces the users: names and passwords, which may hold any octets
+// but CR, LF and NUL (and names no colon).
+func WithUsers(passwords map[string]string) Option {
+	return func(s *settings) { s.users = passwords }
+}
+
+// WithMaster adds a master user, who signs in for others by SASL PLAIN with an
+// authorization identity.
+func WithMaster(name, password string) Option {
+	return func(s *settings) { s.master, s.masterPW = name, password }
+}
+
+// WithMdbox stores mail as mdbox instead of Maildir.
+func WithMdbox() Option { return func(s *settings) { s.mdbox = true } }
+
+// WithCapability has the server announce this IMAP capability list instead of
+// the true one, after sign-in; commands that are not announced still work.
+func WithCapability(list string) Option { return func(s *settings) { s.capability = list } }
+
+// WithPenalty leaves Dovecot's penalty for wrong passwords on.
+func WithPenalty() Option { return func(s *settings) { s.penalty = true } }
+
+// WithConfig adds lines to the end of the configuration, which overrule it.
+func WithConfig(lines string) Option {
+	return func(s *settings) { s.extra = append(s.extra, lines) }
+}
+
+// names of the users, in a fixed order.
+func (s *settings) names() []string { return slices.Sorted(maps.Keys(s.users)) }
+
+// escaped is how Dovecot looks a name up in a passwd-file.
+var escaped = strings.NewReplacer(`\`, `\\`, `"`, `\"`, `'`, `\'`)
+
+// passwdFile is Dovecot's passwd-file. Passwords are in base64, so that they
+// may hold colons and anything else.
+func (s *settings) passwdFile(homes map[string]string) string {
+	var b strings.Builder
+	for _, name := range s.names() {
+		fmt.Fprintf(&b, "%s:%s::::%s\n", escaped.Replace(name), encoded(s.users[name]), homes[name])
+	}
+	return b.String()
+}
+
+func (s *settings) masterFile() string {
+	if s.master == "" {
+		return ""
+	}
+	return s.master + ":" + encoded(s.masterPW) + "\n"
+}
+
+func encoded(password string) string {
+	return "{PLAIN.b64}" + base64.StdEncoding.EncodeToString([]byte(password))
+}
+
+// config is the whole configuration. Without root there is no chroot and one
+// user for everything. Sign-in processes serve many connections one after
+// another, and mail processes are used again, so that a test does not measure
+// fork; limits are far above what tests need.
+func (d *DovecotServer) config() string {
+	s := &d.settings
+	protocols, location, penalty := "imap", "maildir:~/Maildir", "0"
+	if s.pop3 {
+		protocols = "imap pop3"
+	}
+	if s.mdbox {
+		location = "mdbox:~/mdbox"
+	}
+	if s.penalty {
+		penalty = "0600"
+	}
+	group := d.owner.Gid
+	if g, err := user.LookupGroupId(group); err == nil {
+		group = g.Name
+	}
+	lines := strings.NewReplacer(
+		"DIR", d.dir, "USER", d.owner.Username, "GROUP", group,
+		"PROTOCOLS", protocols, "LOCATION", location, "PENALTY", penalty,
+	).Replace(baseConfig)
+	for _, p := range strings.Fields(protocols) {
+		lines += fmt.Sprintf(protocolConfig, p, d.ports[p], d.ports[p+"s"])
+	}
+	if s.capability != "" {
+		lines += "imap_capability = " + s.capability + "\n"
+	}
+	return lines + strings.Join(s.extra, "\n") + "\n"
+}
+
+const baseConfig = `
+base_dir = DIR/run
+state_dir = DIR/state
+log_path = DIR/log
+protocols = PROTOCOLS
+listen = 127.0.0.1
+default_internal_user = USER
+default_internal_group = GROUP
+default_login_user = USER
+default_process_limit = 4096
+default_client_limit = 40000
+default_vsz_limit = 0
+ssl = yes
+ssl_cert = <DIR/cert.pem
+ssl_key = <DIR/key.pem
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+auth_username_chars =
+auth_failure_delay = 0
+auth_master_user_separator = *
+mail_max_userip_connections = 0
+mail_location = LOCATION
+mail_fsync = never
+first_valid_uid = 1
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u DIR/masters
+  master = yes
+  result_success = continue
+}
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u DIR/users
+}
+userdb {
+  driver = passwd-file
+  args = username_format=%u DIR/users
+  default_fields = uid=USER gid=GROUP
+}
+namespace inbox {
+  inbox = yes
+  mailbox Trash {
+    auto = create
+    special_use = \Trash
+  }
+  mailbox Archive {
+    auto = create
+    special_use = \Archive
+  }
+  mailbox Junk {
+    auto = create
+    special_use = \Junk
+  }
+}
+service anvil {
+  chroot =
+  unix_listener anvil-auth-penalty {
+    mode = PENALTY
+  }
+}
+service stats {
+  chroot =
+}
+`
+
+// protocolConfig is for one protocol: its name and two ports.
+const protocolConfig = `
+service %[1]s-login {
+  chroot =
+  service_count = 0
+  process_min_avail = 1
+  client_limit = 4096
+  inet_listener %[1]s {
+    port = %[2]d
+  }
+  inet_listener %[1]ss {
+    port = %[3]d
+    ssl = yes
+  }
+}
+service %[1]s {
+  service_count = 256
+  process_limit = 4096
+}
+`
