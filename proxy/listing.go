@@ -1,0 +1,173 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/upstream"
+)
+
+// A listing is a maildrop's messages by rising number.
+type listing struct {
+	messages []upstream.Message
+	// said has the server's own UIDL of the messages that had to be given
+	// another, by number.
+	said map[uint32]string
+}
+
+// Messages lists the maildrop by LIST and UIDL, at the first call.
+func (m *Mailbox) Messages(ctx context.Context) ([]upstream.Message, error) {
+	if m.listing != nil {
+		return m.listing.messages, nil
+	}
+	err := m.attempt(ctx, func() (err error) {
+		m.listing, err = m.list(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, &upstream.Error{Kind: kindOf(err, updating), Doing: "list the maildrop", Err: err}
+	}
+	return m.listing.messages, nil
+}
+
+func (m *Mailbox) list(ctx context.Context) (*listing, error) {
+	sizes, names, err := m.line.ListUIDL(ctx)
+	var refused *pop3.ReplyError
+	if errors.As(err, &refused) && refused.Command == "UIDL" && refused.Code == "" && !m.line.caps.Has("UIDL") {
+		return newListing(sizes, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if names == nil {
+		names = []pop3.Identified{}
+	}
+	return newListing(sizes, names)
+}
+
+// newListing joins both lists by number. LIST says which messages there are;
+// names is nil if the server has no UIDL, and otherwise must have them all, for
+// a client would take a message without one for new at every visit.
+func newListing(sizes []pop3.Listed, names []pop3.Identified) (*listing, error) {
+	l := &listing{messages: make([]upstream.Message, len(sizes))}
+	slices.SortFunc(sizes, func(a, b pop3.Listed) int { return cmp.Compare(a.Number, b.Number) })
+	slices.SortFunc(names, func(a, b pop3.Identified) int { return cmp.Compare(a.Number, b.Number) })
+	for i, listed := range sizes {
+		l.messages[i] = upstream.Message{ID: upstream.ID{UID: uint32(listed.Number)}, Size: listed.Size}
+		if names == nil {
+			continue
+		}
+		for len(names) > 0 && names[0].Number < listed.Number {
+			names = names[1:]
+		}
+		if len(names) == 0 || names[0].Number != listed.Number {
+			return nil, fmt.Errorf("%w: UIDL leaves out message %d of LIST", pop3.ErrMalformed, listed.Number)
+		}
+		l.messages[i].UIDL = names[0].UIDL
+	}
+	l.rename()
+	return l, nil
+}
+
+// rename gives another UIDL to messages whose own a client could not bear or
+// would take for another message's: a hash of it and of its occurrence, which
+// is as lasting as the server's own.
+func (l *listing) rename() {
+	taken := make(map[string]bool, len(l.messages))
+	for i := range l.messages {
+		m := &l.messages[i]
+		if m.UIDL == "" || validUIDL(m.UIDL) && !taken[m.UIDL] {
+			taken[m.UIDL] = true
+			continue
+		}
+		if l.said == nil {
+			l.said = map[uint32]string{}
+		}
+		l.said[m.ID.UID] = m.UIDL
+	}
+	for i := range l.messages {
+		if said, ok := l.said[l.messages[i].ID.UID]; ok {
+			l.messages[i].UIDL = otherUIDL(said, taken)
+		}
+	}
+}
+
+// validUIDL: RFC 1939 section 7, "one to 70 characters in the range 0x21 to 0x7E".
+func validUIDL(s string) bool {
+	odd := strings.ContainsFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7E })
+	return len(s) > 0 && len(s) <= 70 && !odd
+}
+
+func otherUIDL(said string, taken map[string]bool) string {
+	for occurrence := 1; ; occurrence++ {
+		sum := sha256.Sum256([]byte(said + "\x00" + strconv.Itoa(occurrence)))
+		uidl := hex.EncodeToString(sum[:])
+		if !taken[uidl] {
+			taken[uidl] = true
+			return uidl
+		}
+	}
+}
+
+func (l *listing) index(number uint32) (int, bool) {
+	return slices.BinarySearchFunc(l.messages, number, func(m upstream.Message, n uint32) int {
+		return cmp.Compare(m.ID.UID, n)
+	})
+}
+
+func (l *listing) has(id upstream.ID) bool {
+	_, ok := l.index(id.UID)
+	return ok && id.Folder == 0
+}
+
+// size is what LIST said of a message that is listed.
+func (l *listing) size(id upstream.ID) int64 {
+	i, _ := l.index(id.UID)
+	return l.messages[i].Size
+}
+
+// hasUIDL tells whether the server has unique identifiers at all.
+func (l *listing) hasUIDL() bool { return len(l.messages) > 0 && l.messages[0].UIDL != "" }
+
+// uidl is what the server itself called a message.
+func (l *listing) uidl(m upstream.Message) string {
+	if said, ok := l.said[m.ID.UID]; ok {
+		return said
+	}
+	return m.UIDL
+}
+
+// find looks for each message of l in the listing of a later session. A
+// message that is not there has no place; one that cannot be told from others
+// has an unproven one.
+func (l *listing) find(now *listing) map[uint32]place {
+	byUIDL := make(map[string]upstream.Message, len(now.messages))
+	count := make(map[string]int, len(now.messages))
+	for _, m := range now.messages {
+		byUIDL[now.uidl(m)] = m
+		count[now.uidl(m)]++
+	}
+	before := make(map[string]int, len(l.messages))
+	for _, m := range l.messages {
+		before[l.uidl(m)]++
+	}
+	places := make(map[uint32]place, len(l.messages))
+	for _, m := range l.messages {
+		uidl := l.uidl(m)
+		if uidl != "" && count[uidl] == 0 {
+			continue
+		}
+		at := byUIDL[uidl]
+		proven := uidl != "" && count[uidl] == 1 && before[uidl] == 1 && at.Size == m.Size
+		places[m.ID.UID] = place{int(at.ID.UID), proven}
+	}
+	return places
+}
