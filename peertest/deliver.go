@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 )
@@ -41,8 +40,7 @@ func (d *DovecotServer) DeliverFile(user, folder, file string) {
 // save delivers where files can not simply be put.
 func (d *DovecotServer) save(user, folder string, message []byte) {
 	d.t.Helper()
-	cmd := d.as(exec.Command(Need(d.t, "doveadm"), "-c", filepath.Join(d.dir, "dovecot.conf"),
-		"save", "-u", user, "-m", folder))
+	cmd := d.command("doveadm", "save", "-u", user, "-m", folder)
 	cmd.Stdin = bytes.NewReader(message)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		d.t.Fatalf("doveadm save: %v\n%s", err, out)
@@ -58,7 +56,7 @@ func (d *DovecotServer) maildirName(user, folder string) string {
 	}
 	dir := d.maildir(user, folder)
 	for _, sub := range []string{"", "cur", "new", "tmp"} {
-		d.mkdir(filepath.Join(dir, sub))
+		d.owner.mkdir(d.t, filepath.Join(dir, sub))
 	}
 	return filepath.Join(dir, "tmp", fmt.Sprintf("%d.peertest", 1_000_000_000+d.delivered.Add(1)))
 }
@@ -70,7 +68,7 @@ func (d *DovecotServer) maildir(user, folder string) string {
 		d.t.Fatalf("this Dovecot has no user %q", user)
 	}
 	root := filepath.Join(home, "Maildir")
-	d.mkdir(root)
+	d.owner.mkdir(d.t, root)
 	if folder == "INBOX" {
 		return root
 	}
@@ -79,7 +77,7 @@ func (d *DovecotServer) maildir(user, folder string) string {
 
 // publish moves a message from tmp to new, where Dovecot sees it.
 func (d *DovecotServer) publish(path string) {
-	d.own(path)
+	d.owner.own(d.t, path)
 	dir, name := filepath.Split(path)
 	if err := os.Rename(path, filepath.Join(dir, "..", "new", name)); err != nil {
 		d.t.Fatalf("deliver: %v", err)
@@ -120,6 +118,6 @@ func (d *DovecotServer) GenerateFile(size int64) (path string, octets int64) {
 	if err != nil {
 		d.t.Fatalf("%v", err)
 	}
-	d.own(path)
+	d.owner.own(d.t, path)
 	return path, octets
 }

@@ -6,12 +6,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -23,7 +21,7 @@ type DovecotServer struct {
 	t        T
 	settings settings
 	dir      string
-	owner    *user.User // whom its processes run as
+	owner    owner
 	process  *Process
 	ports    map[string]int
 	homes    map[string]string // by user name
@@ -56,6 +54,10 @@ func Dovecot(t T, options ...Option) *DovecotServer {
 		if err == nil {
 			return d
 		}
+		if d.process != nil {
+			_ = d.process.KillTree()
+			d.process = nil
+		}
 		// Another process may have taken a port that was free a moment ago.
 		if try == 3 || !strings.Contains(d.Log(), "Address already in use") {
 			t.Fatalf("start Dovecot: %v\n%s", err, d.Log())
@@ -74,48 +76,20 @@ func needModule(t T, program string) {
 	}
 }
 
-// prepare makes the directory: a short path, because it holds sockets, whose
-// paths the kernel limits to 108 octets.
 func (d *DovecotServer) prepare() {
-	dir, err := os.MkdirTemp("", "dc")
-	if err != nil {
-		d.t.Fatalf("make a directory for Dovecot: %v", err)
-	}
-	d.dir, d.owner = dir, unprivileged(d.t)
-	if err := os.Chmod(dir, 0o755); err != nil {
-		d.t.Fatalf("%v", err)
-	}
-	d.Certificate = NewCertificate(d.t, dir)
+	d.owner = ordinaryUser(d.t)
+	d.dir = d.owner.tempDir(d.t)
+	d.Certificate = NewCertificate(d.t, d.dir)
 	d.homes = map[string]string{}
 	for i, name := range d.settings.names() {
-		d.homes[name] = filepath.Join(dir, "home", strconv.Itoa(i))
-		d.mkdir(d.homes[name])
+		d.homes[name] = filepath.Join(d.dir, "home", strconv.Itoa(i))
+		d.owner.mkdir(d.t, d.homes[name])
 	}
-	for _, sub := range []string{"", "run", "state"} {
-		d.mkdir(filepath.Join(dir, sub))
+	for _, sub := range []string{"run", "state"} {
+		d.owner.mkdir(d.t, filepath.Join(d.dir, sub))
 	}
 	d.write("users", d.settings.passwdFile(d.homes))
 	d.write("masters", d.settings.masterFile())
-}
-
-// unprivileged is who runs Dovecot.
-func unprivileged(t T) *user.User {
-	lookup := user.Current
-	if os.Geteuid() == 0 {
-		lookup = func() (*user.User, error) { return user.Lookup("nobody") }
-	}
-	u, err := lookup()
-	if err != nil {
-		t.Fatalf("find a user to run Dovecot as: %v", err)
-	}
-	return u
-}
-
-func (d *DovecotServer) mkdir(path string) {
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		d.t.Fatalf("%v", err)
-	}
-	d.own(path)
 }
 
 func (d *DovecotServer) write(name, text string) {
@@ -123,33 +97,14 @@ func (d *DovecotServer) write(name, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		d.t.Fatalf("%v", err)
 	}
-	d.own(path)
+	d.owner.own(d.t, path)
 }
 
-// own gives a file to the user that Dovecot runs as.
-func (d *DovecotServer) own(path string) {
-	if os.Geteuid() != 0 {
-		return
-	}
-	uid, gid := ids(d.owner)
-	if err := os.Chown(path, int(uid), int(gid)); err != nil {
-		d.t.Fatalf("%v", err)
-	}
-}
-
-func ids(u *user.User) (uid, gid uint32) {
-	n, _ := strconv.ParseUint(u.Uid, 10, 32)
-	m, _ := strconv.ParseUint(u.Gid, 10, 32)
-	return uint32(n), uint32(m)
-}
-
-// as makes a command run as the user that Dovecot runs as.
-func (d *DovecotServer) as(cmd *exec.Cmd) *exec.Cmd {
+// command is one of Dovecot's programs, run on this server's configuration.
+func (d *DovecotServer) command(program string, args ...string) *exec.Cmd {
+	args = append([]string{"-c", filepath.Join(d.dir, "dovecot.conf")}, args...)
+	cmd := d.owner.as(exec.Command(Need(d.t, program), args...))
 	cmd.Dir = d.dir
-	if os.Geteuid() == 0 {
-		uid, gid := ids(d.owner)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
-	}
 	return cmd
 }
 
@@ -159,7 +114,7 @@ func (d *DovecotServer) start() error {
 	}
 	d.write("dovecot.conf", d.config())
 	d.write("log", "")
-	p, err := startProcess(d.as(exec.Command(Need(d.t, "dovecot"), "-F", "-c", filepath.Join(d.dir, "dovecot.conf"))))
+	p, err := startProcess(d.command("dovecot", "-F"))
 	if err != nil {
 		return err
 	}
@@ -169,7 +124,6 @@ func (d *DovecotServer) start() error {
 			continue
 		}
 		if err := d.awaitGreeting(d.addr(name)); err != nil {
-			_, _ = p.Stop()
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -234,15 +188,12 @@ func greets(addr string, deadline time.Time) error {
 
 func (d *DovecotServer) cleanup() {
 	if d.process != nil {
-		if _, err := d.process.Stop(); err != nil {
+		if err := d.process.KillTree(); err != nil {
 			d.t.Errorf("stop Dovecot: %v", err)
 		}
 	}
 	if d.t.Failed() {
 		d.t.Logf("Dovecot's log:\n%s", d.Log())
-	}
-	if err := os.RemoveAll(d.dir); err != nil {
-		d.t.Errorf("%v", err)
 	}
 }
 
@@ -281,10 +232,9 @@ func (d *DovecotServer) Log() string {
 // Doveadm runs doveadm on this server and returns what it prints.
 func (d *DovecotServer) Doveadm(args ...string) string {
 	d.t.Helper()
-	args = append([]string{"-c", filepath.Join(d.dir, "dovecot.conf")}, args...)
-	out, err := d.as(exec.Command(Need(d.t, "doveadm"), args...)).CombinedOutput()
+	out, err := d.command("doveadm", args...).CombinedOutput()
 	if err != nil {
-		d.t.Fatalf("doveadm %q: %v\n%s", args[2:], err, out)
+		d.t.Fatalf("doveadm %q: %v\n%s", args, err, out)
 	}
 	return string(out)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
-	"os/user"
 	"slices"
 	"strings"
 )
@@ -99,12 +98,8 @@ func (d *DovecotServer) config() string {
 	if s.penalty {
 		penalty = "0600"
 	}
-	group := d.owner.Gid
-	if g, err := user.LookupGroupId(group); err == nil {
-		group = g.Name
-	}
 	lines := strings.NewReplacer(
-		"DIR", d.dir, "USER", d.owner.Username, "GROUP", group,
+		"DIR", d.dir, "USER", d.owner.user, "GROUP", d.owner.group,
 		"PROTOCOLS", protocols, "LOCATION", location, "PENALTY", penalty,
 	).Replace(baseConfig)
 	for _, p := range strings.Fields(protocols) {
@@ -125,8 +120,7 @@ listen = 127.0.0.1
 default_internal_user = USER
 default_internal_group = GROUP
 default_login_user = USER
-default_process_limit = 4096
-default_client_limit = 40000
+default_client_limit = 10000
 default_vsz_limit = 0
 ssl = yes
 ssl_cert = <DIR/cert.pem
@@ -187,7 +181,8 @@ service %[1]s-login {
   chroot =
   service_count = 0
   process_min_avail = 1
-  client_limit = 4096
+  process_limit = 16
+  client_limit = 2000
   inet_listener %[1]s {
     port = %[2]d
   }
@@ -198,6 +193,6 @@ service %[1]s-login {
 }
 service %[1]s {
   service_count = 256
-  process_limit = 4096
+  process_limit = 2000
 }
 `

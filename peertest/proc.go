@@ -32,6 +32,7 @@ func Status(pid int, field string) (int64, error) {
 
 // procStat is what is used here of /proc/PID/stat.
 type procStat struct {
+	state         string
 	parent        int
 	own, ofReaped time.Duration
 }
@@ -51,6 +52,7 @@ func readStat(pid int) (procStat, error) {
 		n[i], _ = strconv.ParseInt(f[i], 10, 64)
 	}
 	return procStat{
+		state:    f[0],
 		parent:   int(n[1]),
 		own:      time.Duration(n[11]+n[12]) * clockTick,
 		ofReaped: time.Duration(n[13]+n[14]) * clockTick,
@@ -108,4 +110,11 @@ func pss(pid int) int64 {
 		}
 	}
 	return 0
+}
+
+// alive tells whether a process still runs; one that only waits to be reaped
+// does not.
+func alive(pid int) bool {
+	s, err := readStat(pid)
+	return err == nil && s.state != "Z" && s.state != "X"
 }

@@ -2,6 +2,7 @@ package peertest
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -66,4 +67,25 @@ func (p *Process) Stop() (int, error) {
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.ended
+}
+
+// KillTree ends the process and everything below it at once, and waits until
+// all are gone. It is for servers whose orderly end takes longer than a test,
+// and whose data nobody wants.
+func (p *Process) KillTree() error {
+	tree := Tree(p.PID())
+	for _, pid := range tree {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	<-p.ended
+	deadline := time.Now().Add(stopTime)
+	for _, pid := range tree {
+		for alive(pid) {
+			if time.Now().After(deadline) {
+				return fmt.Errorf("process %d is still there after SIGKILL", pid)
+			}
+			<-time.After(time.Millisecond)
+		}
+	}
+	return nil
 }

@@ -19,11 +19,11 @@ const (
 type Action int
 
 const (
-	// Cut closes both ends right behind the octet of the fault.
+	// Cut closes both ends right behind the octet of the fault; nothing comes
+	// back in answer to it.
 	Cut Action = iota
-	// CutAnswer lets everything that is on its way to the server arrive, but
-	// nothing come back, and then closes both ends: the server did what it
-	// was told, and the client does not know.
+	// CutAnswer is Cut, but what was sent together with that octet still
+	// arrives: the server does what it was told, and the client does not know.
 	CutAnswer
 	// Stall lets nothing through any more, either way, behind the octet of
 	// the fault; the connection stays.
@@ -296,6 +296,7 @@ func (l *link) deliver(dir Direction, octets []byte) bool {
 		write(to, octets[:n])
 		return true
 	default:
+		l.lose(1 - dir)
 		write(to, octets[:n])
 		return false
 	}
