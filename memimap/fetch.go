@@ -43,14 +43,16 @@ func setsSeen(options *imap.FetchOptions) bool {
 	return false
 }
 
-// snapshot copies the chosen messages, without their octets.
+// snapshot copies the chosen messages, without their octets, after setting
+// \Seen if the command does so.
 func (s *session) snapshot(set imap.NumSet, seen bool) []choice {
 	s.user.mu.Lock()
 	defer s.user.mu.Unlock()
 	list := s.view.choose(set)
 	for i, c := range list {
 		if seen && !s.view.readOnly && !hasFlag(c.flags, imap.FlagSeen) {
-			s.view.box.setFlags(c.index, withFlags(c.flags, []imap.Flag{imap.FlagSeen}), nil)
+			s.view.box.setFlags(c.index, withFlags(c.flags, []imap.Flag{imap.FlagSeen}), s.view.tracker)
+			list[i].reflagged = true
 		}
 		m := *c.message
 		list[i].message = &m
@@ -60,7 +62,7 @@ func (s *session) snapshot(set imap.NumSet, seen bool) []choice {
 
 func (c choice) write(w *imapserver.FetchResponseWriter, options *imap.FetchOptions) error {
 	w.WriteUID(c.uid)
-	if options.Flags {
+	if options.Flags || c.reflagged {
 		w.WriteFlags(c.flags)
 	}
 	if options.InternalDate {

@@ -13,7 +13,7 @@ import (
 type session struct {
 	server *Server
 	user   *User // nil before sign-in
-	view   *view // nil unless a folder is selected
+	view   *view // nil unless a folder is selected; set under user.mu, because of Idle
 }
 
 var _ imapserver.SessionMove = (*session)(nil)
@@ -61,12 +61,17 @@ func (s *session) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
 	return s.view.tracker.Poll(w, allowExpunge)
 }
 
+// Idle runs beside the connection's own goroutine, and imapserver does not wait
+// for it when the connection breaks.
 func (s *session) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
-	if s.view == nil {
+	s.user.mu.Lock()
+	view := s.view
+	s.user.mu.Unlock()
+	if view == nil {
 		<-stop
 		return nil
 	}
-	return s.view.tracker.Idle(w, stop)
+	return view.tracker.Idle(w, stop)
 }
 
 func (s *session) Append(name string, r imap.LiteralReader, options *imap.AppendOptions) (*imap.AppendData, error) {

@@ -19,12 +19,12 @@ func newView(box *Mailbox, readOnly bool) *view {
 	return &view{box: box, opened: box.tracker, tracker: box.tracker.NewSession(), readOnly: readOnly}
 }
 
-// A choice is a message that a command is about: its index in the folder and
-// the number that the session knows it by.
+// A choice is a message that a command is about.
 type choice struct {
-	index int
-	seq   uint32
+	index int    // in the folder
+	seq   uint32 // the number that the session knows it by
 	*message
+	reflagged bool // the command has changed its flags
 }
 
 // visible are the messages that the session knows of and that still exist. It
@@ -36,7 +36,7 @@ func (v *view) visible() []choice {
 	list := make([]choice, 0, len(v.box.messages))
 	for i, m := range v.box.messages {
 		if seq := v.tracker.EncodeSeqNum(uint32(i + 1)); seq != 0 {
-			list = append(list, choice{i, seq, m})
+			list = append(list, choice{index: i, seq: seq, message: m})
 		}
 	}
 	return list
