@@ -1,0 +1,340 @@
+package pop3
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// conn is one client's connection. All of it belongs to one goroutine, but for
+// what mu guards.
+type conn struct {
+	server  *Server
+	limits  Limits
+	nc      net.Conn // as it was given to us
+	sock    *socket  // around nc
+	tls     *tls.Conn
+	lines   lineReader
+	w       writer
+	network netip.Prefix // counted under this; invalid if not counted
+	peer    Peer
+	sum     Summary
+
+	ctx    context.Context // ends with the connection
+	cancel context.CancelCauseFunc
+
+	commands    map[string]command // what is valid now: the state
+	loginBefore time.Time          // sign-in must be done by then
+	timed       bool               // the deadline for this line is set
+	plain       plainState
+	user        string // of USER, until PASS
+	bad         int    // bad commands in a row
+	maildrop    maildrop
+	unproven    []delivery
+
+	mu      sync.Mutex
+	phase   phase
+	stopped bool
+}
+
+// phase tells Shutdown what may be interrupted.
+type phase uint8
+
+const (
+	strangers phase = iota // not signed in
+	everybody              // signed in
+	updating               // QUIT is being done: never interrupted
+)
+
+var errStopped = errors.New("the server is shutting down")
+
+// ending is the error that ends a connection.
+type ending struct {
+	how string // an End constant
+	err error
+}
+
+func (e *ending) Error() string { return e.how }
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{server: s, limits: s.Limits.withDefaults(), nc: nc, sock: newSocket(nc)}
+	c.sum.Start = time.Now()
+	c.peer = Peer{ID: newID(), Listener: s.Name}
+	c.loginBefore = c.sum.Start.Add(c.limits.LoginTime)
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.commands = authorization
+	c.lines.src = c.sock
+	c.w = writer{dst: c.sock, timeout: c.limits.WriteTime}
+	return c
+}
+
+// newID is short enough to be read out over a telephone.
+func newID() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// stop ends the connection if it is in the given phase or before it.
+func (c *conn) stop(last phase) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase <= last {
+		c.stopped = true
+		c.cancel(errStopped)
+		c.sock.stop()
+	}
+}
+
+// enter moves to a phase, unless the connection was stopped before.
+func (c *conn) enter(p phase) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return &ending{EndShutdown, nil}
+	}
+	c.phase = p
+	return nil
+}
+
+func (c *conn) isStopped() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped
+}
+
+// serve runs the connection from its first octet to the end.
+func (c *conn) serve() {
+	defer c.report()
+	defer c.guard(c.leave)
+	c.guard(func() {
+		err := c.greet()
+		if err == nil {
+			err = c.converse()
+		}
+		c.ended(err)
+	})
+}
+
+// guard keeps a panic in a backend from ending the other sessions.
+func (c *conn) guard(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			err := fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			c.sum.End, c.sum.Err = EndPanic, err
+			c.tell("serve", err)
+		}
+	}()
+	f()
+}
+
+// ended notes for the summary how the conversation ended.
+func (c *conn) ended(err error) {
+	var e *ending
+	if !errors.As(err, &e) {
+		e = &ending{EndDropped, err}
+	}
+	c.sum.End, c.sum.Err = e.how, e.err
+	if c.isStopped() && e.how != EndQuit && e.how != EndFailed {
+		c.sum.End = EndShutdown
+	}
+}
+
+// greet finds out who is there, and says hello.
+func (c *conn) greet() error {
+	_ = c.sock.SetDeadline(c.loginBefore)
+	c.peer.Remote, c.peer.Local = c.nc.RemoteAddr(), c.nc.LocalAddr()
+	if !c.server.admit(c) {
+		if !c.server.Implicit { // who is refused is not worth a handshake
+			c.refuse(&refusal{code: CodeSysTemp, text: "too many connections, try again later"})
+		}
+		return c.hangUp(EndRefused)
+	}
+	if c.server.Implicit {
+		if err := c.startTLS(); err != nil {
+			return err
+		}
+	}
+	c.ok(c.server.banner() + " ready")
+	return nil
+}
+
+// converse answers one command after the other.
+func (c *conn) converse() error {
+	for {
+		line, err := c.readLine(c.commandLimit)
+		if err == errLong {
+			c.trace("(a line that is too long)")
+			err = bad("line too long")
+		} else if err != nil {
+			return c.lost(err)
+		} else {
+			err = c.execute(line)
+		}
+		if err = c.answer(err); err != nil {
+			return err
+		}
+	}
+}
+
+// answer deals with what a command came to. What it returns ends the
+// connection.
+func (c *conn) answer(err error) error {
+	var r *refusal
+	if err == nil {
+		c.bad = 0
+		return nil
+	}
+	if !errors.As(err, &r) {
+		return err
+	}
+	if r.bad {
+		c.bad++
+		if reached(c.bad, c.limits.BadCommands) {
+			r = &refusal{text: "too many bad commands, goodbye", end: EndCommands}
+		}
+	}
+	c.refuse(r)
+	if r.end != "" {
+		return c.hangUp(r.end)
+	}
+	return nil
+}
+
+// readLine returns the client's next line, of at most Limits.Line octets or
+// what limit allows.
+func (c *conn) readLine(limit func([]byte) int) ([]byte, error) {
+	c.timed = false
+	line, err := c.lines.line(c.limits.Line, limit, c.wait)
+	if len(c.unproven) > 0 {
+		c.proveByInput()
+	}
+	return line, err
+}
+
+// wait gets ready to wait for the client. The time is for a whole line, so
+// that nobody gains any by sending it octet by octet.
+func (c *conn) wait() error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	if c.timed {
+		return nil
+	}
+	c.timed = true
+	until := c.loginBefore
+	if c.maildrop.session != nil {
+		until = time.Now().Add(c.limits.IdleTime)
+	}
+	return c.sock.SetReadDeadline(until)
+}
+
+// flush hands everything that was answered to the kernel.
+func (c *conn) flush() error {
+	if c.w.empty() {
+		return c.w.err
+	}
+	err := c.w.flush()
+	if err == nil && len(c.unproven) > 0 {
+		c.markSent()
+	}
+	return err
+}
+
+// lost says how a connection ended that failed with err.
+func (c *conn) lost(err error) error {
+	switch {
+	case c.w.err != nil && os.IsTimeout(c.w.err):
+		return &ending{EndStalled, err}
+	case c.w.err != nil || !os.IsTimeout(err):
+		if err == io.EOF {
+			err = nil // the usual way to hang up
+		}
+		return &ending{EndDropped, err}
+	case c.maildrop.session != nil:
+		return &ending{EndIdle, nil}
+	}
+	return &ending{EndLogin, nil}
+}
+
+// hangUp ends the connection after its last answer.
+func (c *conn) hangUp(how string) error {
+	_ = c.flush()
+	c.linger()
+	return &ending{how, nil}
+}
+
+// lingerTime is how long, and lingerOctets how much, we let a client talk on
+// that we have said goodbye to.
+const (
+	lingerTime   = time.Second
+	lingerOctets = 1 << 20
+)
+
+// linger lets the last answer arrive. Closing a socket with unread input
+// resets the connection, and a reset overtakes what was sent before it.
+func (c *conn) linger() {
+	n, _ := unread(c.sock.raw)
+	if n+c.lines.buffered() == 0 || c.w.err != nil {
+		return
+	}
+	if w, ok := c.nc.(interface{ CloseWrite() error }); ok && w.CloseWrite() == nil {
+		_ = c.sock.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.CopyN(io.Discard, c.sock, lingerOctets)
+	}
+}
+
+// leave lets go of everything, the client first.
+func (c *conn) leave() {
+	defer c.closeSession()
+	c.w.drop()
+	if len(c.unproven) > 0 {
+		c.proveByQueue()
+	}
+	if c.tls != nil && c.sum.End == EndQuit {
+		_ = c.tls.Close() // tells the client that nothing was cut off
+	}
+	_ = c.sock.Close()
+	c.cancel(net.ErrClosed)
+	c.settle(len(c.unproven), false)
+}
+
+// report tells of the whole connection.
+func (c *conn) report() {
+	c.sum.Peer = c.peer
+	c.sum.Duration = time.Since(c.sum.Start)
+	c.sum.In, c.sum.Out = c.sock.in, c.sock.out
+	c.summarize()
+	if c.server.Hooks.End != nil {
+		c.server.Hooks.End(c.sum)
+	}
+}
+
+// tell reports a failure of the backend.
+func (c *conn) tell(doing string, err error) {
+	if c.server.Hooks.Error != nil {
+		user := c.sum.User
+		if user == "" {
+			user = c.user
+		}
+		c.server.Hooks.Error(c.peer, user, doing, err)
+	}
+}
+
+// backendContext bounds one wait for the backend.
+func (c *conn) backendContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.ctx, c.limits.BackendTime)
+}
+
+// reached tells whether n is as much as max allows.
+func reached(n, max int) bool { return max >= 0 && n >= max }

@@ -1,0 +1,210 @@
+package pop3
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A Server serves POP3 to any number of connections. Its fields must not be
+// changed once it serves. What can be reloaded is reloaded by making a new
+// Server: ServeConn lets two of them share a listener.
+type Server struct {
+	// Name is told to the Backend as Peer.Listener.
+	Name    string
+	Backend Backend
+	// TLS is the configuration for STLS or, if Implicit, for the whole
+	// connection; nil means that there is no TLS.
+	TLS *tls.Config
+	// Implicit: TLS begins with the first octet (RFC 8314 section 3).
+	Implicit bool
+	// AllowPlain tells whether a client may sign in without TLS. nil allows
+	// this machine only. It is asked in the connection's goroutine, so it may
+	// wait for a PROXY header.
+	AllowPlain func(net.Conn) bool
+	// Implementation is the greeting's text and CAPA's IMPLEMENTATION.
+	Implementation string
+	// Capabilities are extra lines of CAPA before sign-in, like "EXPIRE 30
+	// USER". After sign-in a Capable session says its own.
+	Capabilities []string
+	// Mechanisms are the SASL mechanisms offered, of PLAIN, LOGIN, XOAUTH2 and
+	// OAUTHBEARER; nil offers all of them. Others are not offered.
+	Mechanisms []string
+	Limits     Limits
+	Hooks      Hooks
+
+	mu        sync.Mutex
+	closing   bool
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	addresses map[netip.Prefix]int
+	ended     chan struct{} // closed when the last connection ends while closing
+}
+
+// Serve accepts connections until the listener is closed or Shutdown is
+// called, which makes it return nil. A lack of files or memory is waited out.
+func (s *Server) Serve(l net.Listener) error {
+	if !s.listen(l, true) {
+		_ = l.Close()
+		return nil
+	}
+	defer s.listen(l, false)
+	pause := time.Duration(0)
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			go s.ServeConn(c)
+		case s.isClosing():
+			return nil
+		case temporary(err):
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			time.Sleep(pause)
+		default:
+			return err
+		}
+	}
+}
+
+// temporary tells whether accepting may work again by itself.
+func temporary(err error) bool {
+	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS,
+		syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// listen notes or forgets a listener for Shutdown. It returns false if the
+// server has ended.
+func (s *Server) listen(l net.Listener, on bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !on {
+		delete(s.listeners, l)
+		return true
+	}
+	if s.closing {
+		return false
+	}
+	if s.listeners == nil {
+		s.listeners = make(map[net.Listener]struct{})
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+// ServeConn serves one connection in the caller's goroutine, closes it and
+// returns when it is over.
+func (s *Server) ServeConn(nc net.Conn) {
+	c := newConn(s, nc)
+	if !s.enter(c) {
+		_ = nc.Close()
+		return
+	}
+	defer s.leave(c)
+	c.serve()
+}
+
+// enter notes a connection. It returns false if the server has ended.
+func (s *Server) enter(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	if s.conns == nil {
+		s.conns = make(map[*conn]struct{})
+		s.addresses = make(map[netip.Prefix]int)
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+// admit counts a connection whose address is known now, and tells whether
+// there is room for it.
+func (s *Server) admit(c *conn) bool {
+	network, counted := countedAs(c.peer.Remote)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if over(len(s.conns), c.limits.Connections) {
+		return false
+	}
+	if !counted {
+		return true
+	}
+	if over(s.addresses[network]+1, c.limits.ConnectionsPerAddress) {
+		return false
+	}
+	s.addresses[network]++
+	c.network = network
+	return true
+}
+
+func (s *Server) leave(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if c.network.IsValid() {
+		if s.addresses[c.network]--; s.addresses[c.network] == 0 {
+			delete(s.addresses, c.network)
+		}
+	}
+	if s.closing && len(s.conns) == 0 {
+		close(s.ended)
+	}
+}
+
+// Shutdown ends the server. There are no new sessions, connections that have
+// not signed in end at once, and the others may go on until they QUIT or ctx
+// ends; then they are closed without UPDATE. A QUIT that has begun is always
+// finished. Shutdown returns when all are gone: nil, or ctx's error if it had
+// to close some.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.closing {
+		s.close()
+	}
+	s.mu.Unlock()
+
+	select {
+	case <-s.ended:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	for c := range s.conns {
+		c.stop(everybody)
+	}
+	s.mu.Unlock()
+	<-s.ended
+	return ctx.Err()
+}
+
+// close lets nobody in any more. The caller holds the lock.
+func (s *Server) close() {
+	s.closing, s.ended = true, make(chan struct{})
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	for c := range s.conns {
+		c.stop(strangers)
+	}
+	if len(s.conns) == 0 {
+		close(s.ended)
+	}
+}

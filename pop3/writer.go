@@ -1,0 +1,81 @@
+package pop3
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+// Answers are gathered in one buffer of this size, and a body leaves in
+// writes of it.
+const writeSize = 64 << 10
+
+var writeBuffers = sync.Pool{New: func() any { return new([writeSize]byte) }}
+
+// writer gathers answers into few writes. It holds a buffer only while there
+// is something in it, so that an idle session holds none. After the first
+// error it drops everything.
+type writer struct {
+	dst     net.Conn
+	timeout time.Duration // of one write
+	buf     *[writeSize]byte
+	n       int // octets in buf
+	err     error
+}
+
+func (w *writer) write(p []byte) {
+	for len(p) > 0 && w.err == nil {
+		n := copy(w.room()[w.n:], p)
+		w.n, p = w.n+n, p[n:]
+	}
+}
+
+func (w *writer) writeString(s string) {
+	for len(s) > 0 && w.err == nil {
+		n := copy(w.room()[w.n:], s)
+		w.n, s = w.n+n, s[n:]
+	}
+}
+
+// room returns the buffer, with room for at least one octet unless err is set.
+func (w *writer) room() *[writeSize]byte {
+	if w.buf == nil {
+		w.buf = writeBuffers.Get().(*[writeSize]byte)
+	}
+	if w.n == writeSize {
+		w.push(0)
+	}
+	return w.buf
+}
+
+// push sends all but the last keep octets. What is kept can leave in one
+// packet with what comes next.
+func (w *writer) push(keep int) {
+	if w.n <= keep || w.err != nil {
+		return
+	}
+	out := w.buf[:w.n-keep]
+	w.err = w.dst.SetWriteDeadline(time.Now().Add(w.timeout))
+	if w.err == nil {
+		_, w.err = w.dst.Write(out)
+	}
+	w.n = copy(w.buf[:], w.buf[len(out):w.n])
+}
+
+// flush sends everything and gives the buffer back.
+func (w *writer) flush() error {
+	w.push(0)
+	w.drop()
+	return w.err
+}
+
+// drop forgets what was not sent.
+func (w *writer) drop() {
+	if w.buf != nil {
+		writeBuffers.Put(w.buf)
+		w.buf, w.n = nil, 0
+	}
+}
+
+// empty tells whether everything was sent.
+func (w *writer) empty() bool { return w.n == 0 }
