@@ -33,7 +33,7 @@ type Config struct {
 	// asked for.
 	ShutdownTime Duration `toml:"shutdown_time"`
 
-	places  places   // where each value was written
+	origins places   // where each value was written
 	sources *sources // every file that was read so far
 }
 
@@ -99,6 +99,10 @@ type UpstreamTable struct {
 	// TellClient sends the client's address upstream (IMAP ID
 	// x-originating-ip).
 	TellClient bool `toml:"tell_client"`
+	// Sizes is listed (believe the server until RETR has shown the size) or
+	// exact (read each new message through once, to know its size before LIST
+	// tells it).
+	Sizes string `toml:"sizes"`
 }
 
 // RouteTable is one [[route]]. Conditions that are left out match everything.
@@ -129,23 +133,35 @@ type PolicyTable struct {
 	policy.Policy
 }
 
-// Limits is [limits]. Each bound's reason is in Defaults.
+// Limits is [limits]: what clients can use up. Each bound's reason is in
+// Defaults.
 type Limits struct {
-	// Connections in all.
+	// Connections at once, in all.
 	Connections int `toml:"connections"`
-	// ConnectionsPerAddress from one client address (an IPv6 /64 is one).
+	// ConnectionsPerAddress at once from one client address (an IPv6 /64 is
+	// one); loopback is not limited.
 	ConnectionsPerAddress int `toml:"connections_per_address"`
-	// LoginTime from connecting to having signed in.
+	// LoginTime is how long a connection may last before sign-in.
 	LoginTime Duration `toml:"login_time"`
-	// IdleTime without a command, once signed in.
+	// IdleTime is how long a signed-in client may take for its next command.
 	IdleTime Duration `toml:"idle_time"`
-	// WriteTime in which a client takes nothing of what is sent to it.
+	// WriteTime is how long a client may take for each 64 KiB sent to it.
 	WriteTime Duration `toml:"write_time"`
-	// UpdateTime for all the work that QUIT asks for.
+	// BackendTime is how long a session waits for its upstream: a sign-in, a
+	// listing, one read of a message.
+	BackendTime Duration `toml:"backend_time"`
+	// UpdateTime is how long all the work that QUIT asks for may take.
 	UpdateTime Duration `toml:"update_time"`
-	// BadCommands in one session before it is ended.
+	// ProofTime is how long QUIT waits for the client to acknowledge what it
+	// retrieved last.
+	ProofTime Duration `toml:"proof_time"`
+	// Line is the longest command, in octets.
+	Line int `toml:"line"`
+	// AuthLine is the longest AUTH command and SASL response, in octets.
+	AuthLine int `toml:"auth_line"`
+	// BadCommands in a row end a session.
 	BadCommands int `toml:"bad_commands"`
-	// SignIns is how many failed sign-ins end a connection.
+	// SignIns that fail end a connection.
 	SignIns int `toml:"sign_ins"`
 }
 

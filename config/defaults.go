@@ -4,32 +4,40 @@ import "time"
 
 // Defaults returns a configuration without listeners and upstreams, and with
 // the default of everything that has one. Defaults of list elements, which
-// cannot be here, are in upstreamDefaults.
+// cannot be here, are in defaultUpstream.
 func Defaults() *Config {
 	return &Config{
 		// RFC 8996 retires what is older.
 		TLS:      TLSTable{MinVersion: "1.2"},
 		Policies: map[string]*PolicyTable{},
+		// The same as pop3.Limits.
 		Limits: Limits{
-			// Each takes two sockets and some 50 KiB: about 100 MiB in all,
-			// and within the 4,096 open files of a common hard limit.
-			Connections: 2000,
-			// An office behind one address fits; a single client that leaks
-			// connections does not take them all.
+			// A plain idle session costs about 10 KiB and two open files.
+			Connections: 10_000,
+			// An office behind one address fits, a flood does not.
 			ConnectionsPerAddress: 100,
-			// Programs take milliseconds and people at a terminal seconds,
-			// but the slowest upstream sign-in counts too.
-			LoginTime: Duration{time.Minute},
+			// Time to type a password, too little to hold connections for
+			// nothing.
+			LoginTime: Duration{3 * time.Minute},
 			// RFC 1939 section 3: at least 10 minutes.
 			IdleTime: Duration{10 * time.Minute},
-			// A modem that lost its line comes back within this or not at all.
-			WriteTime: Duration{2 * time.Minute},
+			// A client slower than 220 octets a second is gone.
+			WriteTime: Duration{5 * time.Minute},
+			// Opening a cold mailbox of 100,000 messages takes more than one.
+			BackendTime: Duration{5 * time.Minute},
 			// Removing 10,000 messages takes a slow server a minute or two.
 			UpdateTime: Duration{5 * time.Minute},
-			// A client that misunderstands recovers within a few; what sends
-			// more is no mail client.
+			// A few round trips of any line; what is not acknowledged counts
+			// as not retrieved.
+			ProofTime: Duration{2 * time.Second},
+			// Twice what RFC 2449 section 4 demands, for long user names.
+			Line: 512,
+			// RFC 5034 section 4 asks for it; OAuth tokens come near.
+			AuthLine: 12 << 10,
+			// A person may mistype; a program that speaks another protocol
+			// need not go on.
 			BadCommands: 20,
-			// Three typing errors; guessing needs a new connection each time.
+			// Then guessing needs a new connection, which can be counted.
 			SignIns: 3,
 		},
 		Log: Log{Level: "info", Format: "text"},
@@ -38,19 +46,18 @@ func Defaults() *Config {
 	}
 }
 
-// upstreamDefaults fills in what one [[upstream]] left out.
-func (u *UpstreamTable) upstreamDefaults() {
-	fill := func(d *Duration, value time.Duration) {
-		if *d == (Duration{}) {
-			d.Duration = value
-		}
-	}
+// defaultUpstream holds the default of what one [[upstream]] left out.
+var defaultUpstream = UpstreamTable{
 	// Above the delay that servers put before the answer to a wrong password
 	// (Dovecot: up to 15 seconds).
-	fill(&u.Timeout, 30*time.Second)
-	// Three lost SYNs are 7 seconds; then the next address deserves its turn.
-	fill(&u.DialTimeout, 10*time.Second)
+	Timeout: Duration{30 * time.Second},
+	// Three lost SYNs are 7 seconds, TLS and greeting come after; then the next
+	// address deserves its turn.
+	DialTimeout: Duration{15 * time.Second},
 	// A cold Maildir of 20,000 messages takes 7 seconds to open, on a busy disk
 	// many times that.
-	fill(&u.ListTimeout, 5*time.Minute)
+	ListTimeout: Duration{5 * time.Minute},
+	// Reading every message through costs more than most clients gain: they
+	// bear a size that is 2 octets short.
+	Sizes: "listed",
 }

@@ -1,0 +1,71 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/restante-mail/restante/policy"
+)
+
+func (b *builder) checkPolicies() {
+	for _, name := range slices.Sorted(maps.Keys(b.Policies)) {
+		path := child("policy", name)
+		b.checkName(path, name)
+		for _, err := range each(b.Policies[name].Check()) {
+			b.policyProblem(path, err)
+		}
+		if !slices.ContainsFunc(b.Routes, func(t RouteTable) bool { return t.Policy == name }) {
+			b.warnf(path, "no route uses this policy")
+		}
+	}
+}
+
+// policyProblem finds the key: an error of package policy begins with it.
+func (b *builder) policyProblem(path string, err error) {
+	key, text, ok := strings.Cut(err.Error(), ": ")
+	if _, known := fields(policyType)[key]; !ok || !known {
+		b.addf(path, "%v", err)
+		return
+	}
+	b.addf(child(path, key), "%s", text)
+}
+
+// each takes joined errors apart.
+func each(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+// routePolicy finds a policy by name. One of the file's hides a preset with the
+// same name, or a preset added by a later version could change what an old file
+// means.
+func (b *builder) routePolicy(path, name string, r *Route) {
+	r.PolicyName = name
+	if name == "" {
+		r.PolicyName = policy.DefaultPreset
+	}
+	if t := b.Policies[r.PolicyName]; t != nil {
+		r.Policy = t.Policy
+	} else if p, ok := policy.Preset(r.PolicyName); ok {
+		r.Policy = p
+	} else {
+		b.addf(path, "there is no [policy.%s], and no preset with this name; presets are %s", name, strings.Join(policy.Presets(), ", "))
+	}
+	if u := r.Upstream; u != nil && u.Protocol == POP3 {
+		b.checkOverPOP3(path, r)
+	}
+}
+
+// checkOverPOP3 refuses what a POP3 server cannot do.
+func (b *builder) checkOverPOP3(path string, r *Route) {
+	flags := r.Policy.OnRetrieve.Do == policy.Flag || r.Policy.OnDelete.Do == policy.Flag
+	if r.Policy.NeedsMove() || flags {
+		b.addf(path, "policy %q moves or flags messages, which upstream %q cannot do: it speaks POP3", r.PolicyName, r.Upstream.Name)
+	}
+}

@@ -1,0 +1,132 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Snapshot is a configuration ready for use. It never changes; sessions keep
+// the one they began with.
+type Snapshot struct {
+	Listeners    []*Listener
+	Upstreams    []*Upstream
+	Limits       Limits
+	Log          Log
+	ShutdownTime time.Duration
+
+	routes       []Route
+	warnings     []Problem
+	certificates []certificate
+	sources      *sources
+}
+
+// Compile checks everything and makes a Snapshot. The error is an *Error with
+// everything that is wrong.
+func (c *Config) Compile() (*Snapshot, error) {
+	p := newProblems(c.origins)
+	s := c.compile(p)
+	if err := p.err(s.sources); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (c *Config) compile(p *problems) *Snapshot {
+	b := &builder{Config: c, problems: p, files: c.sources.clone(), pairs: map[pairFiles]*pair{}}
+	s := &Snapshot{Limits: c.Limits, Log: c.Log, ShutdownTime: c.ShutdownTime.Duration}
+	b.buildListeners()
+	b.buildUpstreams()
+	b.checkPolicies()
+	b.buildRoutes()
+	b.checkLimits()
+	b.checkLog()
+	s.Listeners, s.Upstreams, s.routes = b.listeners, b.upstreams, b.routes
+	s.warnings, s.certificates, s.sources = b.warnings, b.certificates, b.files
+	return s
+}
+
+// Warnings are what is allowed but probably not meant, among it certificates
+// that have expired by now.
+func (s *Snapshot) Warnings(now time.Time) []Problem {
+	list := slices.Clone(s.warnings)
+	for _, c := range s.certificates {
+		if text := c.warning(now); text != "" {
+			list = append(list, Problem{File: c.place.File, Line: c.place.Line, Path: c.place.Path, Text: text})
+		}
+	}
+	return list
+}
+
+// builder makes the parts of a Snapshot. A part with a problem is left out or
+// incomplete.
+type builder struct {
+	*Config
+	*problems
+	files        *sources
+	pairs        map[pairFiles]*pair
+	listeners    []*Listener
+	upstreams    []*Upstream
+	routes       []Route
+	warnings     []Problem
+	certificates []certificate
+}
+
+func (b *builder) warnf(path, format string, args ...any) {
+	b.warnings = append(b.warnings, b.places.problem(path, fmt.Sprintf(format, args...)))
+}
+
+// oneOf tells whether value is one of the words, and reports it if not.
+func (b *builder) oneOf(path, value string, words ...string) bool {
+	if slices.Contains(words, value) {
+		return true
+	}
+	b.addf(path, "%q is not known; write one of %s", value, strings.Join(words, ", "))
+	return false
+}
+
+// maxDuration of a wait: what waits longer has no bound.
+const maxDuration = 24 * time.Hour
+
+// duration returns d, or fallback if the file has none.
+func (b *builder) duration(path string, d, fallback Duration) time.Duration {
+	_, written := b.places[path]
+	if d == (Duration{}) && !written {
+		d = fallback
+	}
+	if d.Duration <= 0 || d.Duration > maxDuration {
+		b.addf(path, "%v is out of range; write something above 0s, at most 24h", d)
+	}
+	return d.Duration
+}
+
+func (b *builder) checkLimits() {
+	l, ok := b.Limits, Defaults().Limits
+	b.count("limits.connections", l.Connections, 1, 1_000_000)
+	b.count("limits.connections_per_address", l.ConnectionsPerAddress, 1, 1_000_000)
+	b.count("limits.bad_commands", l.BadCommands, 1, 1000)
+	b.count("limits.sign_ins", l.SignIns, 1, 1000)
+	b.count("limits.line", l.Line, 255, 64<<10) // RFC 2449 section 4 demands 255
+	b.count("limits.auth_line", l.AuthLine, 512, 1<<20)
+	b.duration("limits.login_time", l.LoginTime, ok.LoginTime)
+	b.duration("limits.write_time", l.WriteTime, ok.WriteTime)
+	b.duration("limits.update_time", l.UpdateTime, ok.UpdateTime)
+	b.duration("limits.backend_time", l.BackendTime, ok.BackendTime)
+	b.duration("limits.proof_time", l.ProofTime, ok.ProofTime)
+	b.duration("shutdown_time", b.ShutdownTime, Defaults().ShutdownTime)
+	if idle := b.duration("limits.idle_time", l.IdleTime, ok.IdleTime); idle < 10*time.Minute {
+		b.warnf("limits.idle_time", "%v is less than the 10 minutes that RFC 1939 grants; clients that show a message while connected will lose their session", idle)
+	}
+}
+
+func (b *builder) count(path string, n, least, most int) {
+	if n < least || n > most {
+		b.addf(path, "%d is out of range; write a number from %d to %d", n, least, most)
+	}
+}
+
+func (b *builder) checkLog() {
+	b.oneOf("log.level", b.Log.Level, "error", "warn", "info", "debug")
+	b.oneOf("log.format", b.Log.Format, "text", "json")
+}
