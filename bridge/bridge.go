@@ -15,7 +15,6 @@
 package bridge
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -85,7 +84,8 @@ const (
 // Upstream is an IMAP server that may have several addresses. It is safe for
 // concurrent use.
 type Upstream struct {
-	o Options
+	o         Options
+	addresses addresses
 }
 
 var _ upstream.Server = (*Upstream)(nil)
@@ -108,33 +108,13 @@ func New(o Options) (*Upstream, error) {
 		silent.SetOutput(io.Discard)
 		o.Log = silent
 	}
-	return &Upstream{o: o}, nil
+	return &Upstream{o: o, addresses: addresses{all: o.Addresses, failed: map[string]time.Time{}}}, nil
 }
 
 func setDefault(d *time.Duration, value time.Duration) {
 	if *d <= 0 {
 		*d = value
 	}
-}
-
-// Open signs in and selects the folders.
-func (u *Upstream) Open(ctx context.Context, login upstream.Login) (upstream.Mailbox, error) {
-	return nil, &upstream.Error{Kind: upstream.Unavailable, Doing: "connect", Err: errors.ErrUnsupported}
-}
-
-// Report is what Probe found out.
-type Report struct {
-	// Address that answered.
-	Address string
-	// Capabilities as announced before sign-in, sorted.
-	Capabilities []string
-	// Findings say in words what is missing or odd, and what follows from it.
-	Findings []string
-}
-
-// Probe connects without signing in and tells what the server announces.
-func (u *Upstream) Probe(ctx context.Context) (Report, error) {
-	return Report{}, errors.ErrUnsupported
 }
 
 // Close lets go of everything that the Upstream keeps. Open mailboxes are not

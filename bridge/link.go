@@ -1,0 +1,164 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"github.com/restante-mail/restante/upstream"
+)
+
+// link is one signed-in connection. Its owner uses it from one goroutine; the
+// library's reader is the only other one that it has.
+type link struct {
+	u    *Upstream
+	f    *framing
+	c    *imapclient.Client
+	caps imap.CapSet
+}
+
+// link connects and signs in.
+func (u *Upstream) link(ctx context.Context, login upstream.Login) (*link, error) {
+	if err := checkLogin(login); err != nil {
+		return nil, err
+	}
+	f, _, err := u.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	mechanism, err := choose(f, login)
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	if f.caps == "" {
+		f.caps = "IMAP4rev1"
+	}
+	f.synthesize()
+	l := &link{u: u, f: f, c: imapclient.New(f, nil)}
+	if err = l.identify(ctx, login.Client); err == nil {
+		err = l.signIn(ctx, mechanism, login)
+	}
+	if err != nil {
+		l.drop()
+		return nil, err
+	}
+	return l, nil
+}
+
+// run runs commands of the library's. Silence for longer than timeout ends the
+// connection, and so does the end of ctx: the library knows no other way to
+// cancel. The error is an *upstream.Error; a bare NO is of kind Unavailable.
+func (l *link) run(ctx context.Context, doing string, timeout time.Duration, commands func() error) error {
+	return l.explain(ctx, doing, upstream.Unavailable, l.bounded(ctx, timeout, commands))
+}
+
+func (l *link) bounded(ctx context.Context, timeout time.Duration, commands func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = l.f.Close() })
+	defer stop()
+	l.f.expect(timeout)
+	defer l.f.expect(0)
+	return commands()
+}
+
+// explain finds out what an error of the library's was about, and passes on
+// what the server wanted a person to read.
+func (l *link) explain(ctx context.Context, doing string, otherwise upstream.Kind, err error) error {
+	if alert := l.f.takeAlert(); alert != "" {
+		l.u.o.Log.WithField("alert", alert).Info("the upstream alerts")
+	}
+	var status *imap.Error
+	var said *reply
+	if err == nil || errors.As(err, &status) || errors.As(err, &said) {
+		return refusal(doing, err, otherwise)
+	}
+	return refusal(doing, l.cause(ctx, err), otherwise)
+}
+
+// cause prefers what ended the connection over how the library took it.
+func (l *link) cause(ctx context.Context, err error) error {
+	if ended := context.Cause(ctx); ended != nil {
+		return ended
+	}
+	switch cause := l.f.cause(); {
+	case cause == nil:
+		return err
+	case cause == io.EOF:
+		return errors.New("the server hung up")
+	case errors.Is(cause, net.ErrClosed):
+		return fmt.Errorf("the connection was closed: %w", err)
+	default:
+		return cause
+	}
+}
+
+// dead tells whether the connection has ended.
+func (l *link) dead() bool {
+	select {
+	case <-l.f.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+// drop ends the connection without a word, and returns when the library's
+// reader is gone. No literal may be open.
+func (l *link) drop() {
+	_ = l.f.Close()
+	<-l.c.Closed()
+}
+
+// logout ends the connection politely, and waits for nothing but the socket.
+func (l *link) logout() {
+	if !l.dead() {
+		l.f.mu.Lock()
+		l.f.write = min(l.f.write, time.Second)
+		l.f.mu.Unlock()
+		_, _ = l.f.inject("LOGOUT", nil) // a server that is gone needs none
+	}
+	l.drop()
+}
+
+// has tells what the server can do, after sign-in.
+func (l *link) has(capability imap.Cap) bool {
+	return l.caps.Has(capability)
+}
+
+// identify sends ID (RFC 2971) without waiting for the answer: the commands
+// after it do not depend on it, and servers work in order.
+func (l *link) identify(ctx context.Context, client netip.Addr) error {
+	if !l.f.has("ID") {
+		return nil
+	}
+	fields := `"name" "Restante"`
+	if version := l.u.o.Version; version != "" {
+		fields += ` "version" ` + quoted(version)
+	}
+	if l.u.o.TellClient && client.IsValid() {
+		fields += ` "x-originating-ip" ` + quoted(client.Unmap().WithZone("").String())
+	}
+	_, err := l.f.inject("ID ("+fields+")", nil)
+	return l.explain(ctx, "send ID", upstream.Unavailable, err)
+}
+
+// quoted makes a quoted string of what may be in one and is harmless.
+func quoted(s string) string {
+	return `"` + strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return -1
+		}
+		return r
+	}, s[:min(len(s), 64)]) + `"`
+}
