@@ -54,10 +54,7 @@ func Dovecot(t T, options ...Option) *DovecotServer {
 		if err == nil {
 			return d
 		}
-		if d.process != nil {
-			_ = d.process.KillTree()
-			d.process = nil
-		}
+		d.Stop()
 		// Another process may have taken a port that was free a moment ago.
 		if try == 3 || !strings.Contains(d.Log(), "Address already in use") {
 			t.Fatalf("start Dovecot: %v\n%s", err, d.Log())
@@ -186,12 +183,19 @@ func greets(addr string, deadline time.Time) error {
 	}
 }
 
-func (d *DovecotServer) cleanup() {
-	if d.process != nil {
-		if err := d.process.KillTree(); err != nil {
-			d.t.Errorf("stop Dovecot: %v", err)
-		}
+// Stop ends Dovecot at once, as if its machine had lost power.
+func (d *DovecotServer) Stop() {
+	if d.process == nil {
+		return
 	}
+	if err := d.process.KillTree(); err != nil {
+		d.t.Errorf("stop Dovecot: %v", err)
+	}
+	d.process = nil
+}
+
+func (d *DovecotServer) cleanup() {
+	d.Stop()
 	if d.t.Failed() {
 		d.t.Logf("Dovecot's log:\n%s", d.Log())
 	}

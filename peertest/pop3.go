@@ -111,6 +111,30 @@ func (p *POP3Conn) Text(buf []byte) ([]byte, error) {
 	}
 }
 
+// Copy writes a text as it is on the wire to w, terminator included. After the
+// first octets it calls pause, and reads nothing until that returns.
+func (p *POP3Conn) Copy(w io.Writer, pause func()) error {
+	buf := make([]byte, 64<<10)
+	var tail []byte
+	for {
+		_ = p.c.SetReadDeadline(time.Now().Add(p.Patience))
+		n, err := p.r.Read(buf)
+		_, _ = w.Write(buf[:n])
+		tail = append(tail, buf[max(0, n-len(terminator)):n]...)
+		tail = tail[max(0, len(tail)-len(terminator)):]
+		if bytes.Equal(tail, terminator) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("text cut: %w", err)
+		}
+		if pause != nil {
+			pause()
+			pause = nil
+		}
+	}
+}
+
 // Unstuff takes the terminator and the stuffed dots out of what Text read.
 func Unstuff(raw []byte) []byte {
 	raw = bytes.TrimSuffix(raw, []byte(".\r\n"))

@@ -46,6 +46,9 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Ended is closed when the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
+// ExitStatus is -1 if a signal ended the process. It has ended.
+func (p *Process) ExitStatus() int { return p.cmd.ProcessState.ExitCode() }
+
 // Stop sends SIGTERM and waits; after stopTime it kills, which is an error. It
 // returns the exit status.
 func (p *Process) Stop() (int, error) {
@@ -56,7 +59,7 @@ func (p *Process) Stop() (int, error) {
 	defer timer.Stop()
 	select {
 	case <-p.ended:
-		return p.cmd.ProcessState.ExitCode(), nil
+		return p.ExitStatus(), nil
 	case <-timer.C:
 		p.Kill()
 		return -1, errors.New("still running " + stopTime.String() + " after SIGTERM; killed")
