@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -136,17 +137,28 @@ func (b *builder) userCondition(path string, t *RouteTable, c *condition) {
 		b.addf(at, "is longer than %d characters", maxPattern)
 		return
 	}
-	re, err := regexp.Compile(`(?is)\A(?:` + pattern + `)\z`)
+	re, err := wholeName(pattern)
 	if err != nil {
-		b.addf(at, "%q is not a regular expression: %s", pattern, regexProblem(err))
+		b.addf(at, "%v", err)
 		return
 	}
 	c.pattern, c.user = pattern, re
 }
 
-// regexProblem leaves out the expression, which is not as it was written.
-func regexProblem(err error) string {
-	return strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+// wholeName compiles a pattern that must match all of a user name, without
+// regard to case. The pattern is parsed by itself first and written out again:
+// put between anchors as it is, a|b) and \Qa would break out of them.
+func wholeName(pattern string) (*regexp.Regexp, error) {
+	parsed, err := syntax.Parse(pattern, syntax.Perl|syntax.FoldCase|syntax.DotNL)
+	var wrong *syntax.Error
+	if errors.As(err, &wrong) {
+		return nil, fmt.Errorf("%q is not a regular expression: %s", pattern, wrong.Code)
+	}
+	re, err := regexp.Compile(`\A(?:` + parsed.String() + `)\z`)
+	if err != nil {
+		return nil, fmt.Errorf("%q is too large", pattern)
+	}
+	return re, nil
 }
 
 // glob makes a regular expression of * and ?.

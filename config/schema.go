@@ -66,7 +66,7 @@ func nearest(name string, known map[string]reflect.Type) string {
 		return ""
 	}
 	name = strings.ToLower(strings.ReplaceAll(name, "-", "_"))
-	best, least := "", 1+len(name)/3
+	best, least := "", (1+len(name))/3
 	for _, key := range sorted(known) {
 		if d := distance(name, key); d <= least && (best == "" || d < least) {
 			best, least = key, d
