@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+)
+
+// results are all figures of all rounds: by row, subject and figure.
+type results struct {
+	subjects []subject
+	rows     []*row
+	values   map[*row][][][]float64
+}
+
+func newResults(subjects []subject, rows []*row) *results {
+	r := &results{subjects, rows, map[*row][][][]float64{}}
+	for _, row := range rows {
+		r.values[row] = make([][][]float64, len(subjects))
+		for i := range subjects {
+			r.values[row][i] = make([][]float64, len(row.figures))
+		}
+	}
+	return r
+}
+
+func (r *results) add(row *row, subject int, figures []float64) {
+	for i, f := range figures {
+		r.values[row][subject][i] = append(r.values[row][subject][i], f)
+	}
+}
+
+// table is in Markdown: first the ratios to the first subject, then medians.
+func (r *results) table() string {
+	var b strings.Builder
+	b.WriteString("| |")
+	for _, s := range r.subjects[1:] {
+		fmt.Fprintf(&b, " %s ÷ %s (interval) |", s.name, r.subjects[0].name)
+	}
+	for _, s := range r.subjects {
+		fmt.Fprintf(&b, " %s |", s.name)
+	}
+	b.WriteString(" unit |\n|---|" + strings.Repeat("---|", 2*len(r.subjects)) + "\n")
+	for _, row := range r.rows {
+		for i, f := range row.figures {
+			r.line(&b, f, i, r.values[row])
+		}
+	}
+	return b.String()
+}
+
+func (r *results) line(b *strings.Builder, f figure, i int, values [][][]float64) {
+	fmt.Fprintf(b, "| %s |", f.name)
+	for s := range r.subjects[1:] {
+		q := ratios(values[s+1][i], values[0][i])
+		low, high := interval(q)
+		if len(q) == 0 {
+			b.WriteString(" – |")
+			continue
+		}
+		fmt.Fprintf(b, " **%.2f** (%.2f to %.2f) |", median(q), low, high)
+	}
+	for s := range r.subjects {
+		fmt.Fprintf(b, " %s |", rounded(median(values[s][i])))
+	}
+	fmt.Fprintf(b, " %s |\n", f.unit)
+}
+
+// rounded writes three figures.
+func rounded(v float64) string {
+	switch {
+	case math.IsNaN(v):
+		return "–"
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	default:
+		return fmt.Sprintf("%.2f", v)
+	}
+}
+
+// conditions say where and with what it was measured.
+func (r *results) conditions(rounds int) string {
+	return fmt.Sprintf("\n%d rounds; %d cores, %s/%s; %s; Dovecot %s.\n", rounds,
+		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), dovecotVersion())
+}
+
+func dovecotVersion() string {
+	out, err := exec.Command("dovecot", "--version").Output()
+	if err != nil {
+		return "of unknown version"
+	}
+	version, _, _ := strings.Cut(string(out), " ")
+	return version
+}
+
+// What is between these lines of a document is the benchmark's.
+const (
+	tableBegin = "<!-- make bench writes from here -->\n"
+	tableEnd   = "<!-- to here -->\n"
+)
+
+func replaceTable(path, table string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(text), tableBegin)
+	_, after, foundEnd := strings.Cut(rest, tableEnd)
+	if !found || !foundEnd {
+		return fmt.Errorf("%s: the lines %q and %q, between which the table belongs, are not there", path, tableBegin, tableEnd)
+	}
+	return os.WriteFile(path, []byte(before+tableBegin+table+tableEnd+after), 0o644)
+}
