@@ -9,6 +9,11 @@ func (c *conn) dele(arg string) error {
 		return err
 	}
 	m := &c.maildrop
+	if r, ok := m.session.(DeleteRefuser); ok {
+		if err := r.MayDelete(i); err != nil {
+			return c.failed("delete", err)
+		}
+	}
 	if m.deleted == nil {
 		m.deleted = make([]bool, len(m.messages))
 	}

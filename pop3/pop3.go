@@ -101,6 +101,10 @@ type LastKnower interface {
 	Last(ctx context.Context) (int, error)
 }
 
+// A DeleteRefuser is a Session whose messages cannot all be deleted. An error
+// of MayDelete is the answer to DELE, and the message is not marked.
+type DeleteRefuser interface{ MayDelete(i int) error }
+
 // A Sniffer is a Body that wants to see the message as it is sent: CRLF line
 // ends, dots not stuffed. Sniff must not keep p.
 type Sniffer interface{ Sniff(p []byte) }

@@ -54,14 +54,21 @@ func (s *Server) Serve(l net.Listener) error {
 		return nil
 	}
 	defer s.listen(l, false)
+	return Accept(l, s.ServeConn)
+}
+
+// Accept gives every connection of l to serve, in a goroutine of its own, until
+// l is closed, which makes it return nil. A lack of files or memory is waited
+// out.
+func Accept(l net.Listener, serve func(net.Conn)) error {
 	pause := time.Duration(0)
 	for {
 		c, err := l.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			go s.ServeConn(c)
-		case s.isClosing():
+			go serve(c)
+		case errors.Is(err, net.ErrClosed):
 			return nil
 		case temporary(err):
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
@@ -70,6 +77,13 @@ func (s *Server) Serve(l net.Listener) error {
 			return err
 		}
 	}
+}
+
+// Connections is how many there are now.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
 }
 
 // temporary tells whether accepting may work again by itself.
@@ -100,12 +114,6 @@ func (s *Server) listen(l net.Listener, on bool) bool {
 	}
 	s.listeners[l] = struct{}{}
 	return true
-}
-
-func (s *Server) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
 }
 
 // ServeConn serves one connection in the caller's goroutine, closes it and
