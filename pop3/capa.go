@@ -43,7 +43,9 @@ func (c *conn) capabilities(uidl bool) []string {
 func (c *conn) listCapabilities(lines []string) error {
 	c.ok("capabilities follow")
 	for _, line := range lines {
-		c.w.writeString(printable(line, maxReply-len("\r\n")) + "\r\n")
+		if line != "" && line[0] != '.' { // it would end the list
+			c.w.writeString(printable(line, maxReply-len("\r\n")) + "\r\n")
+		}
 	}
 	c.w.writeString(terminator)
 	return nil
