@@ -45,7 +45,16 @@ func (s *session) Messages(ctx context.Context) ([]pop3.Message, error) {
 	if s.route.ExactSizes {
 		s.measure(ctx)
 	}
-	return s.listed(), nil
+	return s.listing(), nil
+}
+
+// listing is what LIST and UIDL say.
+func (s *session) listing() []pop3.Message {
+	list := make([]pop3.Message, len(s.shown))
+	for i := range s.shown {
+		list[i] = pop3.Message{Size: s.shown[i].Size, UIDL: s.uidl(&s.shown[i])}
+	}
+	return list
 }
 
 func (s *session) withKnownSize(m upstream.Message) upstream.Message {

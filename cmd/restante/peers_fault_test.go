@@ -274,7 +274,7 @@ func terminate(t *testing.T, binary string) {
 		r := inFront(t, binary, d)
 		c := signIn(t, r)
 		say(t, c, "DELE 1")
-		signal(t, r, syscall.SIGTERM)
+		sendSignal(t, r, syscall.SIGTERM)
 		refusesConnections(t, r)
 		say(t, c, "RETR 2")
 		if _, err := c.Text(nil); err != nil {
@@ -290,13 +290,13 @@ func terminate(t *testing.T, binary string) {
 		r := peertest.Restante(t, binary, "shutdown_time = \"1s\"\n"+peertest.For("imap://"+d.IMAPAddr()))
 		c := signIn(t, r)
 		say(t, c, "DELE 1")
-		signal(t, r, syscall.SIGTERM)
+		sendSignal(t, r, syscall.SIGTERM)
 		ends(t, r)
 		holds(t, d, m...)
 	})
 }
 
-func signal(t *testing.T, r *peertest.RestanteServer, s syscall.Signal) {
+func sendSignal(t *testing.T, r *peertest.RestanteServer, s syscall.Signal) {
 	t.Helper()
 	if err := syscall.Kill(r.PID(), s); err != nil {
 		t.Fatal(err)

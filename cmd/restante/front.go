@@ -1,0 +1,145 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/pires/go-proxyproto"
+	"github.com/pires/go-proxyproto/tlvparse"
+	"github.com/sirupsen/logrus"
+
+	"github.com/restante-mail/restante/config"
+	"github.com/restante-mail/restante/gateway"
+	"github.com/restante-mail/restante/pop3"
+)
+
+// A front is an open socket. Which Server its connections get may change while
+// it is open: each connection takes the one of the moment it came.
+type front struct {
+	listener net.Listener
+	current  atomic.Pointer[attendant]
+	tls      *tls.Config
+	log      logrus.FieldLogger
+	done     chan struct{} // closed when the accept loop has ended
+}
+
+// An attendant is a Server and the listener's settings that it does not know.
+type attendant struct {
+	server   *pop3.Server
+	settings *config.Listener
+}
+
+func listen(address string, log logrus.FieldLogger) (*front, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen on %s: the port is in use by another program; stop that one or choose another port", address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("listen on %s: not allowed; ports below 1024 need the capability CAP_NET_BIND_SERVICE", address)
+	case err != nil:
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	f := &front{listener: l, log: log}
+	f.tls = &tls.Config{GetConfigForClient: f.currentTLS, MinVersion: tls.VersionTLS12}
+	return f, nil
+}
+
+// currentTLS lets a handshake use what the last reload brought. The
+// configuration around it stays, and with it the keys of session tickets: TLS
+// sessions are resumed across a reload.
+func (f *front) currentTLS(*tls.ClientHelloInfo) (*tls.Config, error) {
+	if c := f.current.Load().settings.TLS; c != nil {
+		return c, nil
+	}
+	return nil, errors.New("this listener has no TLS any more")
+}
+
+// serve gives connections from now on to server.
+func (f *front) serve(server *pop3.Server, settings *config.Listener) {
+	f.current.Store(&attendant{server, settings})
+	if f.done != nil {
+		return
+	}
+	f.done = make(chan struct{})
+	f.log.WithFields(logrus.Fields{"listener": settings.Name, "address": f.listener.Addr().String(),
+		"tls": settings.Security.String()}).Info("listening")
+	go func() {
+		defer close(f.done)
+		if err := pop3.Accept(f.listener, f.attend); err != nil {
+			f.log.WithError(err).WithField("listener", settings.Name).Error("no more connections are accepted here")
+		}
+	}()
+}
+
+func (f *front) attend(c net.Conn) {
+	a := f.current.Load()
+	a.server.ServeConn(a.expectProxyHeader(c))
+}
+
+// expectProxyHeader demands a PROXY header from the networks that the
+// configuration names, and from nobody else: a header is a claim to be someone.
+func (a *attendant) expectProxyHeader(c net.Conn) net.Conn {
+	if !a.settings.ProxyProtocol.Contains(remote(c)) {
+		return c
+	}
+	return proxyproto.NewConn(c, proxyproto.WithPolicy(proxyproto.REQUIRE))
+}
+
+// close ends the accept loop. Connections go on.
+func (f *front) close() {
+	_ = f.listener.Close()
+	if f.done != nil {
+		<-f.done
+	}
+}
+
+// newServer makes the POP3 server of one listener.
+func (f *front) newServer(l *config.Listener, c *config.Snapshot, backend *gateway.Gateway) *pop3.Server {
+	server := &pop3.Server{
+		Name: l.Name, Backend: backend,
+		Implicit: l.Security == config.ImplicitTLS,
+		AllowPlain: func(c net.Conn) bool {
+			return l.PlaintextAuth.Contains(remote(c)) || encryptedBeforeUs(c)
+		},
+		Implementation: "Restante",
+		Limits: pop3.Limits{
+			Connections: c.Limits.Connections, ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
+			LoginTime: c.Limits.LoginTime.Duration, IdleTime: c.Limits.IdleTime.Duration,
+			WriteTime: c.Limits.WriteTime.Duration, UpdateTime: c.Limits.UpdateTime.Duration,
+			BadCommands: c.Limits.BadCommands, SignIns: c.Limits.SignIns,
+		},
+		Hooks: backend.Hooks(),
+	}
+	if l.TLS != nil {
+		server.TLS = f.tls
+	}
+	return server
+}
+
+// encryptedBeforeUs tells whether a proxy that we believe says that the client
+// used TLS (PP2_TYPE_SSL).
+func encryptedBeforeUs(c net.Conn) bool {
+	p, ok := c.(*proxyproto.Conn)
+	if !ok || p.ProxyHeader() == nil {
+		return false
+	}
+	tlvs, err := p.ProxyHeader().TLVs()
+	if err != nil {
+		return false
+	}
+	ssl, found := tlvparse.FindSSL(tlvs)
+	return found && ssl.ClientSSL()
+}
+
+func remote(c net.Conn) netip.Addr {
+	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return tcp.AddrPort().Addr().Unmap()
+}

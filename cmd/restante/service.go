@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/restante-mail/restante/config"
+	"github.com/restante-mail/restante/gateway"
+	"github.com/restante-mail/restante/pop3"
+)
+
+// A service is all that a process serves. Its configuration may be replaced
+// while it runs.
+type service struct {
+	log    *logrus.Logger
+	shared *gateway.Shared
+	fronts map[string]*front // by address
+	now    *generation
+	old    []*generation // replaced, with sessions that go on
+}
+
+// A generation is what was made from one configuration.
+type generation struct {
+	upstreams upstreams
+	servers   []*pop3.Server
+}
+
+func newService(log *logrus.Logger) *service {
+	return &service{log: log, shared: gateway.NewShared(), fronts: map[string]*front{}, now: &generation{}}
+}
+
+// apply makes next the configuration that new connections get. All that can
+// fail is done before anything is replaced, so an error means that nothing
+// changed.
+func (s *service) apply(_, next *config.Snapshot) error {
+	made := &generation{}
+	var err error
+	if made.upstreams, err = openUpstreams(next, s.now.upstreams, s.log); err != nil {
+		return err
+	}
+	opened, err := s.openMissing(next)
+	if err != nil {
+		return errors.Join(err, made.upstreams.closeExcept(s.now.upstreams))
+	}
+	setLog(s.log, next.Log)
+	s.replace(next, made, opened)
+	for _, w := range next.Warnings(time.Now()) {
+		s.log.Warn(w.Error())
+	}
+	return nil
+}
+
+// openMissing opens a socket for every address that has none yet.
+func (s *service) openMissing(next *config.Snapshot) (map[string]*front, error) {
+	opened := map[string]*front{}
+	for _, l := range next.Listeners {
+		if s.fronts[l.Address] != nil {
+			continue
+		}
+		f, err := listen(l.Address, s.log)
+		if err != nil {
+			for _, f := range opened {
+				f.close()
+			}
+			return nil, err
+		}
+		opened[l.Address] = f
+	}
+	return opened, nil
+}
+
+// replace cannot fail.
+func (s *service) replace(next *config.Snapshot, made *generation, opened map[string]*front) {
+	backend := &gateway.Gateway{Route: routing(next, made.upstreams), Shared: s.shared, Log: s.log}
+	kept := map[string]*front{}
+	for _, l := range next.Listeners {
+		f := s.fronts[l.Address]
+		if f == nil {
+			f = opened[l.Address]
+		}
+		server := f.newServer(l, next, backend)
+		made.servers = append(made.servers, server)
+		f.serve(server, l)
+		kept[l.Address] = f
+	}
+	for address, f := range s.fronts {
+		if kept[address] == nil {
+			f.close()
+		}
+	}
+	s.fronts = kept
+	s.retire(made)
+}
+
+// retire keeps what was replaced for as long as it has sessions.
+func (s *service) retire(made *generation) {
+	s.old = append(s.old, s.now)
+	s.now = made
+	var busy []*generation
+	for _, g := range s.old {
+		if g.connections() > 0 {
+			busy = append(busy, g)
+			continue
+		}
+		if err := g.upstreams.closeExcept(made.upstreams); err != nil {
+			s.log.WithError(err).Warn("closing connections to a replaced upstream")
+		}
+	}
+	s.old = busy
+}
+
+func (g *generation) connections() (n int) {
+	for _, server := range g.servers {
+		n += server.Connections()
+	}
+	return n
+}
+
+// routing is the gateway's view of the configuration's routes.
+func routing(next *config.Snapshot, servers upstreams) func(string, netip.Addr, string) (gateway.Route, error) {
+	return func(user string, client netip.Addr, listener string) (gateway.Route, error) {
+		r, ok := next.Route(user, client, listener)
+		if !ok {
+			return gateway.Route{}, fmt.Errorf("no route matches user %q from %v at listener %q", user, client, listener)
+		}
+		identity, err := r.Identity(user)
+		if err != nil {
+			return gateway.Route{}, err
+		}
+		return gateway.Route{
+			Upstream: r.Upstream.Name, Server: servers[r.Upstream.Name].server, User: identity,
+			Policy: r.Policy, ExactSizes: r.Upstream.ExactSizes,
+		}, nil
+	}
+}
+
+// stop lets nobody in any more and gives sessions some time to end.
+func (s *service) stop(grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	for _, f := range s.fronts {
+		f.close()
+	}
+	all := append(s.old, s.now)
+	s.shutdown(ctx, all)
+	var errs []error
+	for _, g := range all {
+		errs = append(errs, g.upstreams.closeExcept(nil))
+	}
+	s.log.Info("restante has stopped")
+	return errors.Join(errs...)
+}
+
+// shutdown ends the servers of all generations at the same time.
+func (s *service) shutdown(ctx context.Context, all []*generation) {
+	var ends []chan error
+	for _, g := range all {
+		for _, server := range g.servers {
+			end := make(chan error, 1)
+			ends = append(ends, end)
+			go func() { end <- server.Shutdown(ctx) }()
+		}
+	}
+	for _, end := range ends {
+		if err := <-end; err != nil {
+			s.log.Warn("sessions were still running when time was up; they were closed, and nothing of theirs was deleted")
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/restante-mail/restante/bridge"
+	"github.com/restante-mail/restante/config"
+	"github.com/restante-mail/restante/proxy"
+	"github.com/restante-mail/restante/upstream"
+)
+
+// upstreams are the servers behind, by name.
+type upstreams map[string]openedUpstream
+
+type openedUpstream struct {
+	server interface {
+		upstream.Server
+		Close() error
+	}
+	settings config.Upstream
+}
+
+// openUpstreams makes what the configuration names. What did not change is
+// taken over, with the connections it keeps.
+func openUpstreams(c *config.Snapshot, before upstreams, log logrus.FieldLogger) (upstreams, error) {
+	made := upstreams{}
+	for _, settings := range c.Upstreams {
+		if b, ok := before[settings.Name]; ok && reflect.DeepEqual(b.settings, *settings) {
+			made[settings.Name] = b
+			continue
+		}
+		opened, err := openUpstream(settings, log)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("upstream %q: %w", settings.Name, err), made.closeExcept(before))
+		}
+		made[settings.Name] = opened
+	}
+	return made, nil
+}
+
+func openUpstream(u *config.Upstream, log logrus.FieldLogger) (o openedUpstream, err error) {
+	o.settings = *u
+	log = log.WithField("upstream", u.Name)
+	if u.Protocol == config.POP3 {
+		o.server, err = proxy.New(proxyOptions(u, log))
+	} else {
+		o.server, err = bridge.New(bridgeOptions(u, log))
+	}
+	return o, err
+}
+
+func bridgeOptions(u *config.Upstream, log logrus.FieldLogger) bridge.Options {
+	security := map[config.Security]bridge.Security{
+		config.ImplicitTLS: bridge.ImplicitTLS, config.StartTLS: bridge.StartTLS, config.NoTLS: bridge.Plain}
+	return bridge.Options{
+		Addresses: u.Addresses, Security: security[u.Security], TLS: u.TLS,
+		DialTimeout: u.DialTimeout, ReplyTimeout: u.Timeout, ListTimeout: u.ListTimeout,
+		TellClient: u.TellClient, Version: versionText(), Log: log,
+	}
+}
+
+func proxyOptions(u *config.Upstream, log logrus.FieldLogger) proxy.Options {
+	security := map[config.Security]proxy.Security{
+		config.ImplicitTLS: proxy.ImplicitTLS, config.StartTLS: proxy.STLS, config.NoTLS: proxy.Plain}
+	return proxy.Options{
+		Addresses: u.Addresses, Security: security[u.Security], TLS: u.TLS,
+		DialTimeout: u.DialTimeout, ReplyTimeout: u.Timeout, ListTimeout: u.ListTimeout, Log: log,
+	}
+}
+
+// closeExcept closes all that others does not have too.
+func (u upstreams) closeExcept(others upstreams) error {
+	var errs []error
+	for name, o := range u {
+		if others[name].server != o.server {
+			errs = append(errs, o.server.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
