@@ -147,6 +147,6 @@ type Result struct {
 	// said so (COPYUID); else 0.
 	UIDValidity, UID uint32
 	// Hidden: the server can not remove single messages (no UIDPLUS and no
-	// MOVE), so an Expunge has set \Deleted and left the rest to the owner.
+	// MOVE), so an Expunge or a Move has set \Deleted and left the rest to the owner.
 	Hidden bool
 }

@@ -462,7 +462,11 @@ func (b *box) move(from *folder, item *item, target string) upstream.Result {
 	if b.has("forgets UIDVALIDITY") {
 		r.UIDValidity = 0
 	}
-	if !b.has("copies") {
+	switch {
+	case b.has("copies"):
+	case b.cannot:
+		item.Deleted, r.Hidden = true, true
+	default:
 		from.remove(item.uid)
 	}
 	return r
