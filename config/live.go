@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/tls"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -11,15 +10,17 @@ import (
 // Live is a configuration that may change while the program runs. It holds the
 // current Snapshot; a reload replaces it as a whole or not at all.
 type Live struct {
-	load  func() (*Snapshot, error)
-	apply func(old, new *Snapshot) error
+	load  func() (*Config, error)
+	apply func(old, next *Snapshot) error
 	now   func() time.Time
 
 	current atomic.Pointer[Snapshot]
 
-	mu      sync.Mutex // held for a whole reload: they happen one by one
-	status  atomic.Pointer[Status]
-	sources *sources // of the last attempt, good or bad; guarded by mu
+	status atomic.Pointer[Status]
+
+	mu       sync.Mutex // held for a whole reload: they happen one by one
+	sources  *sources   // of the last attempt, good or bad; guarded by mu
+	reloaded chan struct{}
 }
 
 // Status tells how reloading went, for metrics.
@@ -35,18 +36,17 @@ type Status struct {
 	Reloads, Failures int
 }
 
-// Open loads the first Snapshot, with load, which may be LoadSnapshot of some
-// path or the compilation of a Config made otherwise. apply carries a new
+// NewLive loads the first configuration. load is Load of some path, or makes a
+// Config otherwise; it is called again for each reload. apply carries a new
 // Snapshot out (opens and closes sockets) before it becomes the current one; if
 // it fails, it must have changed nothing, and nothing changes. Its old is nil
-// the first time. It must not call the Live's methods but Current.
-func Open(load func() (*Snapshot, error), apply func(old, new *Snapshot) error) (*Live, error) {
-	return open(load, apply, time.Now)
+// the first time. Of the Live's methods it may call only Current.
+func NewLive(load func() (*Config, error), apply func(old, next *Snapshot) error) (*Live, error) {
+	return newLive(load, apply, time.Now)
 }
 
-func open(load func() (*Snapshot, error), apply func(old, new *Snapshot) error, now func() time.Time) (*Live, error) {
-	l := &Live{load: load, apply: apply, now: now}
-	l.status.Store(&Status{})
+func newLive(load func() (*Config, error), apply func(old, next *Snapshot) error, now func() time.Time) (*Live, error) {
+	l := &Live{load: load, apply: apply, now: now, reloaded: make(chan struct{}, 1)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.replace(); err != nil {
@@ -67,11 +67,6 @@ func (l *Live) Status() Status { return *l.status.Load() }
 func (l *Live) Reload() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.reload()
-}
-
-// reload needs mu.
-func (l *Live) reload() error {
 	s := l.Status()
 	s.Reloads++
 	s.Failed, s.Err = time.Time{}, l.replace()
@@ -82,12 +77,16 @@ func (l *Live) reload() error {
 		s.Loaded = l.now()
 	}
 	l.status.Store(&s)
+	select {
+	case l.reloaded <- struct{}{}:
+	default: // one signal says it all
+	}
 	return s.Err
 }
 
 // replace needs mu.
 func (l *Live) replace() error {
-	next, err := l.load()
+	next, err := l.loadNext()
 	var wrong *Error
 	switch {
 	case err == nil:
@@ -105,20 +104,10 @@ func (l *Live) replace() error {
 	return nil
 }
 
-// TLS returns a configuration for the listener with that name which follows
-// reloads: each handshake uses the certificate that is current. Because it
-// stays the same itself, so do its session ticket keys, and clients resume
-// their TLS sessions across a reload.
-func (l *Live) TLS(listener string) *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			for _, current := range l.Current().Listeners {
-				if current.Name == listener && current.TLS != nil {
-					return current.TLS, nil
-				}
-			}
-			return nil, errors.New("this listener has no TLS any more")
-		},
+func (l *Live) loadNext() (*Snapshot, error) {
+	c, err := l.load()
+	if err != nil {
+		return nil, err
 	}
+	return c.Compile()
 }

@@ -3,14 +3,14 @@ package config
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 func listening(address string) string {
@@ -22,7 +22,7 @@ func accept(_, _ *Snapshot) error { return nil }
 func opened(t *testing.T, path string, apply func(old, new *Snapshot) error) *Live {
 	t.Helper()
 	clock := today
-	l, err := open(func() (*Snapshot, error) { return LoadSnapshot(path) }, apply, func() time.Time {
+	l, err := newLive(func() (*Config, error) { return Load(path) }, apply, func() time.Time {
 		clock = clock.Add(time.Second)
 		return clock
 	})
@@ -89,14 +89,14 @@ func TestApplyDecides(t *testing.T) {
 	}
 }
 
-func TestOpenFails(t *testing.T) {
+func TestNewLiveFails(t *testing.T) {
 	dir := write(t, t.TempDir(), "c.toml", "listen = 5")
-	if l, err := Open(func() (*Snapshot, error) { return LoadSnapshot(filepath.Join(dir, "c.toml")) }, accept); err == nil || l != nil {
+	if l, err := NewLive(func() (*Config, error) { return Load(filepath.Join(dir, "c.toml")) }, accept); err == nil || l != nil {
 		t.Errorf("got %v, %v", l, err)
 	}
 	refused := errors.New("refused")
 	write(t, dir, "c.toml", good)
-	_, err := Open(func() (*Snapshot, error) { return LoadSnapshot(filepath.Join(dir, "c.toml")) }, func(_, _ *Snapshot) error { return refused })
+	_, err := NewLive(func() (*Config, error) { return Load(filepath.Join(dir, "c.toml")) }, func(_, _ *Snapshot) error { return refused })
 	if !errors.Is(err, refused) {
 		t.Errorf("got %v", err)
 	}
@@ -108,7 +108,7 @@ func watched(t *testing.T, l *Live) func(what string, done func(error) bool) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	reports, ended := make(chan error, 100), make(chan error, 1)
-	go func() { ended <- l.Watch(ctx, 20*time.Millisecond, func(err error) { reports <- err }) }()
+	go func() { ended <- l.Watch(ctx, 20*time.Millisecond, func() { reports <- l.Reload() }) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -237,36 +237,74 @@ func TestWatchRepairElsewhere(t *testing.T) {
 func TestCheckComparesContent(t *testing.T) {
 	dir := write(t, t.TempDir(), "c.toml", listening("127.0.0.1:1"))
 	path := filepath.Join(dir, "c.toml")
-	loads := 0
-	l := opened(t, path, func(_, _ *Snapshot) error { loads++; return nil })
-	reports := 0
-	check := func() {
-		if l.sources.changed() {
-			reports++
-			_ = l.Reload() // what is counted is the outcome
+	l := opened(t, path, accept)
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watcher.Close()
+	w := watch{live: l, watcher: watcher, changed: func() { _ = l.Reload() }} // the outcome is counted
+	expect := func(after string, reloads, failures int) {
+		t.Helper()
+		w.check()
+		if s := l.Status(); s.Reloads != reloads || s.Failures != failures {
+			t.Errorf("after %s: %+v", after, s)
 		}
 	}
-	check()
+	expect("nothing", 0, 0)
 	if err := os.Chtimes(path, today, today); err != nil {
 		t.Fatal(err)
 	}
-	check()
+	expect("a touch", 0, 0)
 	write(t, dir, "c.toml", listening("127.0.0.1:1"), "unrelated", "x")
-	check()
-	if loads != 1 || reports != 0 {
-		t.Errorf("after touches: %d loads, %d reports", loads, reports)
-	}
+	expect("the same content", 0, 0)
 	write(t, dir, "c.toml", "listen = 5")
-	check()
-	check()
-	if loads != 1 || reports != 1 {
-		t.Errorf("a bad file is tried once: %d loads, %d reports", loads, reports)
-	}
+	expect("a bad file", 1, 1)
+	expect("nothing more", 1, 1)
 	write(t, dir, "c.toml", listening("127.0.0.1:2"))
-	check()
-	if loads != 2 || reports != 2 {
-		t.Errorf("after the repair: %d loads, %d reports", loads, reports)
+	expect("the repair", 2, 1)
+}
+
+// TestWatchInANoisyFolder: a log that is written without end in the same folder
+// must not put a reload off for ever.
+func TestWatchInANoisyFolder(t *testing.T) {
+	dir := write(t, t.TempDir(), "c.toml", listening("127.0.0.1:1"))
+	l := opened(t, filepath.Join(dir, "c.toml"), accept)
+	wait := watched(t, l)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = os.WriteFile(filepath.Join(dir, "log"), []byte("x"), 0o600) // only the event matters
+			}
+		}
+	}()
+	write(t, dir, "new", listening("127.0.0.1:2"))
+	rename(t, filepath.Join(dir, "new"), filepath.Join(dir, "c.toml"))
+	wait("a change among noise", func(error) bool { return first(l) == "127.0.0.1:2" })
+	close(stop)
+	<-stopped
+}
+
+// TestWatchFollowsReload: a reload that somebody else asked for may bring files
+// in other folders.
+func TestWatchFollowsReload(t *testing.T) {
+	dir, certs := t.TempDir(), t.TempDir()
+	testPair(t, certs)
+	write(t, dir, "c.toml", listening("127.0.0.1:1"))
+	path := filepath.Join(dir, "c.toml")
+	l := opened(t, path, accept)
+	wait := watched(t, l)
+	write(t, dir, "c.toml", listening("127.0.0.1:2")+"ca = \""+filepath.Join(certs, "ca.pem")+"\"\n")
+	if err := l.Reload(); err != nil { // as SIGHUP does
+		t.Fatal(err)
 	}
+	write(t, certs, "ca.pem", "nothing")
+	wait("the broken authority", func(err error) bool { return err != nil && strings.Contains(err.Error(), "holds no PEM certificate") })
 }
 
 func TestCertificateReplaced(t *testing.T) {
@@ -275,65 +313,26 @@ func TestCertificateReplaced(t *testing.T) {
 	writePair(t, cert, key, "old.example.com", today, today.AddDate(0, 1, 0))
 	write(t, dir, "c.toml", listening("127.0.0.1:0")+"[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n")
 	l := opened(t, filepath.Join(dir, "c.toml"), accept)
-	server := l.TLS("127.0.0.1:0")
-	sessions := tls.NewLRUClientSessionCache(1)
-	if name, _ := handshake(t, server, sessions); name != "old.example.com" {
-		t.Errorf("first certificate: %s", name)
-	}
-
+	old := l.Current()
 	wait := watched(t, l)
 	writePair(t, filepath.Join(dir, "cert.new"), filepath.Join(dir, "key.new"), "new.example.com", today, today.AddDate(0, 1, 0))
 	rename(t, filepath.Join(dir, "cert.new"), cert) // for a moment, the pair does not match
 	rename(t, filepath.Join(dir, "key.new"), key)
 	wait("the new certificate", func(err error) bool { return err == nil })
-	if _, resumed := handshake(t, server, sessions); !resumed {
-		t.Error("the session was not resumed after the reload")
+	if name := shown(t, l.Current()); name != "new.example.com" {
+		t.Errorf("the new snapshot shows %s", name)
 	}
-	if name, _ := handshake(t, server, nil); name != "new.example.com" {
-		t.Errorf("second certificate: %s", name)
+	if name := shown(t, old); name != "old.example.com" {
+		t.Errorf("the old snapshot shows %s", name)
 	}
 }
 
-// handshake connects to a server and returns the name in its certificate.
-func handshake(t *testing.T, server *tls.Config, sessions tls.ClientSessionCache) (name string, resumed bool) {
+// shown is the name in the certificate that the first listener shows.
+func shown(t *testing.T, s *Snapshot) string {
 	t.Helper()
-	ours, theirs := net.Pipe()
-	defer ours.Close()
-	_ = ours.SetDeadline(time.Now().Add(20 * time.Second)) // a pipe has deadlines
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s := tls.Server(theirs, server)
-		_, _ = s.Write([]byte("+OK\r\n")) // the client's side tells whether it worked
-		_ = theirs.Close()
-	}()
-	client := tls.Client(ours, &tls.Config{
-		ServerName: "pop.example.com", ClientSessionCache: sessions,
-		Time:               func() time.Time { return today.AddDate(0, 0, 1) }, // sessions end with their certificate
-		InsecureSkipVerify: true,                                               // looked at below
-		VerifyConnection: func(state tls.ConnectionState) error {
-			name, resumed = subject(state.PeerCertificates), state.DidResume
-			return nil
-		},
-	})
-	if _, err := client.Read(make([]byte, 100)); err != nil {
-		t.Errorf("handshake: %v", err)
+	c, err := s.Listeners[0].TLS.GetCertificate(&tls.ClientHelloInfo{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	_ = ours.Close()
-	<-done
-	return name, resumed
-}
-
-func subject(chain []*x509.Certificate) string {
-	if len(chain) == 0 {
-		return ""
-	}
-	return chain[0].Subject.CommonName
-}
-
-func TestTLSOfALostListener(t *testing.T) {
-	l := opened(t, filepath.Join(write(t, t.TempDir(), "c.toml", good), "c.toml"), accept)
-	if _, err := l.TLS("127.0.0.1:1110").GetConfigForClient(nil); err == nil {
-		t.Error("a listener without TLS has a configuration")
-	}
+	return c.Leaf.Subject.CommonName
 }

@@ -19,30 +19,17 @@ import (
 // relative to the folder of the file that has them. The error is an *Error with
 // everything that is wrong.
 func Load(path string) (*Config, error) {
-	c, _, err := load(path)
-	return c, err
-}
-
-// LoadSnapshot loads and compiles in one go, reading every file once.
-func LoadSnapshot(path string) (*Snapshot, error) {
-	_, s, err := load(path)
-	return s, err
-}
-
-func load(path string) (*Config, *Snapshot, error) {
 	r := newReader(path)
 	for _, file := range r.files(path) {
 		r.add(file)
 	}
-	var s *Snapshot
 	if !r.broken { // else complaints would come from what was not read
-		s = r.compile(r.problems)
-		r.sources = s.sources
+		r.sources = r.compile(r.problems).sources
 	}
 	if err := r.err(r.sources); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return r.Config, s, nil
+	return r.Config, nil
 }
 
 // reader puts a Config together from files.

@@ -387,7 +387,7 @@ func TestFolder(t *testing.T) {
 		"20-behind.toml", "[[upstream]]\nname = \"a\"\nurl = \"imaps://a.example.com\"\n[tls]\nkey = \"key.pem\"\n[[listener]]\naddress = \"127.0.0.1:1111\"\n",
 		"30-routes.toml", "[[upstream]]\nname = \"b\"\nurl = \"imaps://b.example.com\"\n[[route]]\nupstream = \"b\"\npolicy = \"p\"\n[policy.p]\npreset = \"recent\"\n",
 		".#30-routes.toml", "an editor's lock", "README", "not TOML")
-	s, err := LoadSnapshot(dir)
+	s, err := loadSnapshot(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -439,7 +439,7 @@ func TestRelativeFiles(t *testing.T) {
 
 func TestPolicyStartsFromItsPreset(t *testing.T) {
 	file := good + "[[route]]\npolicy = \"p\"\n[policy.p]\npreset = \"recent\"\nmax_size = 1000\n"
-	s, err := LoadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml"))
+	s, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}

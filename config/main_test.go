@@ -59,6 +59,15 @@ func writePEM(t *testing.T, file, kind string, der []byte) {
 	}
 }
 
+// loadSnapshot loads and compiles.
+func loadSnapshot(path string) (*Snapshot, error) {
+	c, err := Load(path)
+	if err != nil {
+		return nil, err
+	}
+	return c.Compile()
+}
+
 // today is when the certificates of testPair are good.
 var today = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 

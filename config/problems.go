@@ -63,6 +63,8 @@ func (p Problem) Error() string {
 	return b.String() + p.Text
 }
 
+func (p Problem) String() string { return p.Error() }
+
 const (
 	// maxProblems that are reported: more than anybody reads at once.
 	maxProblems = 100

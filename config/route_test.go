@@ -14,7 +14,7 @@ func compiled(t *testing.T, file string) *Snapshot {
 	t.Helper()
 	dir := t.TempDir()
 	testPair(t, dir)
-	s, err := LoadSnapshot(filepath.Join(write(t, dir, "c.toml", file), "c.toml"))
+	s, err := loadSnapshot(filepath.Join(write(t, dir, "c.toml", file), "c.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,20 +19,21 @@ const (
 	recheck = time.Minute
 )
 
-// Watch reloads when the content of any file changes that the configuration
-// was read from, until ctx ends. report is told the outcome of each reload, nil
-// or an error; a touch without change reloads nothing. The error is about the
-// watching itself.
+// Watch calls changed when the content of any file differs from what the last
+// reload read, good or bad: configuration, certificates, keys, authorities. It
+// ends with ctx. changed is meant to have Reload called, itself or elsewhere;
+// until then it may be called again. A touch without change calls nothing. The
+// error is about the watching itself.
 //
 // The folders are watched, not the files: a file that is replaced by a rename,
 // or by Kubernetes' exchange of the ..data link, is gone with its watch.
-func (l *Live) Watch(ctx context.Context, debounce time.Duration, report func(error)) error {
+func (l *Live) Watch(ctx context.Context, debounce time.Duration, changed func()) error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("watch the configuration: %w", err)
 	}
 	defer watcher.Close()
-	w := watch{live: l, watcher: watcher, report: report}
+	w := watch{live: l, watcher: watcher, changed: changed}
 	w.check() // it may have changed since it was loaded
 	return w.run(ctx, debounce)
 }
@@ -40,7 +41,7 @@ func (l *Live) Watch(ctx context.Context, debounce time.Duration, report func(er
 type watch struct {
 	live    *Live
 	watcher *fsnotify.Watcher
-	report  func(error)
+	changed func()
 }
 
 func (w *watch) run(ctx context.Context, debounce time.Duration) error {
@@ -72,25 +73,21 @@ func (w *watch) run(ctx context.Context, debounce time.Duration) error {
 			w.check()
 		case <-again.C:
 			w.check()
+		case <-w.live.reloaded: // there may be other files now
+			w.check()
 		}
 	}
 }
 
-// check reloads if anything changed. The folders are watched before the files
-// are compared, so that a change in between is not missed.
+// check compares. The folders are watched before, so that a change in between
+// is not missed.
 func (w *watch) check() {
-	l := w.live
-	l.mu.Lock()
-	w.follow(l.sources)
-	changed := l.sources.changed()
-	var err error
-	if changed {
-		err = l.reload()
-		w.follow(l.sources)
-	}
-	l.mu.Unlock()
-	if changed {
-		w.report(err)
+	w.live.mu.Lock()
+	sources := w.live.sources // it is replaced, never changed
+	w.live.mu.Unlock()
+	w.follow(sources)
+	if sources.changed() {
+		w.changed()
 	}
 }
 
