@@ -18,7 +18,7 @@ var applyingCases = []testCase{
 	{name: "mark seen", needs: []Ability{Seen}, run: markSeen},
 	{name: "flag", needs: []Ability{Keywords}, run: flag},
 	{name: "move", needs: []Ability{Move}, run: move},
-	{name: "move to a special use", needs: []Ability{Move}, run: moveToSpecialUse},
+	{name: "move to a special use", needs: []Ability{Move, SpecialUse}, run: moveToSpecialUse},
 	{name: "all at once", needs: []Ability{Seen, Keywords, Move}, run: allAtOnce},
 	{name: "seen, and then expunged", needs: []Ability{Seen}, run: twoChangesOfOne},
 	{name: "what is gone is done", needs: []Ability{News}, run: goneIsDone},

@@ -40,8 +40,8 @@ type Fixture struct {
 	AddAccount func(t testing.TB, user, password string)
 
 	// Archive is a folder of the account that is not INBOX, and Trash the one
-	// that has the special use \Trash. Both are empty, and not needed where
-	// the server lacks Move.
+	// that has the special use \Trash. Both are empty, and neither is needed
+	// where the server lacks Move.
 	Archive, Trash string
 
 	// Lacks tells what the server cannot do, and why in a few words: those
@@ -62,14 +62,15 @@ type Ability string
 
 // The abilities of a server.
 const (
-	Seen     Ability = `\Seen flags`                     // MarkSeen works and listings show it
-	Keywords Ability = "keywords"                        // Flag works
-	Move     Ability = "folders to move to"              // Move works
-	Folders  Ability = "several folders in one maildrop" // Login.Folders
-	Shared   Ability = "two sessions of one account at once"
-	News     Ability = "other clients that change an open mailbox"
-	Marks    Ability = `\Deleted flags of other clients`
-	Accounts Ability = "more accounts"
+	Seen       Ability = `\Seen flags`                        // MarkSeen works and listings show it
+	Keywords   Ability = "keywords"                           // Flag works
+	Move       Ability = "folders to move to"                 // Move works
+	SpecialUse Ability = `a folder of the special use \Trash` // RFC 6154
+	Folders    Ability = "several folders in one maildrop"    // Login.Folders
+	Shared     Ability = "two sessions of one account at once"
+	News       Ability = "other clients that change an open mailbox"
+	Marks      Ability = `\Deleted flags of other clients`
+	Accounts   Ability = "more accounts"
 )
 
 // The abilities to keep odd messages as they are.
