@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,10 +42,11 @@ type conn struct {
 	bad         int    // bad commands in a row
 	maildrop    maildrop
 	unproven    []delivery
+	lastLine    atomic.Int64 // when the client's last line came, Unix time in ns
 
 	mu      sync.Mutex
 	phase   phase
-	stopped bool
+	stopped string // an End constant; "" while the connection may go on
 }
 
 // phase tells Shutdown what may be interrupted.
@@ -69,7 +71,8 @@ func (e *ending) Error() string { return e.how }
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{server: s, limits: s.Limits.withDefaults(), nc: nc, sock: newSocket(nc)}
 	c.sum.Start = time.Now()
-	c.peer = Peer{ID: newID(), Listener: s.Name}
+	c.peer = Peer{ID: newID(), Listener: s.Name, Control: (*control)(c)}
+	c.lastLine.Store(c.sum.Start.UnixNano())
 	c.loginBefore = c.sum.Start.Add(c.limits.LoginTime)
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.commands = authorization
@@ -85,12 +88,13 @@ func newID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// stop ends the connection if it is in the given phase or before it.
-func (c *conn) stop(last phase) {
+// stop ends the connection if it is in the given phase or before it. how is an
+// End constant.
+func (c *conn) stop(last phase, how string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase <= last {
-		c.stopped = true
+	if c.phase <= last && c.stopped == "" {
+		c.stopped = how
 		c.cancel(errStopped)
 		c.sock.stop()
 	}
@@ -100,14 +104,16 @@ func (c *conn) stop(last phase) {
 func (c *conn) enter(p phase) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stopped {
-		return &ending{EndShutdown, nil}
+	if c.stopped != "" {
+		return &ending{c.stopped, nil}
 	}
 	c.phase = p
 	return nil
 }
 
-func (c *conn) isStopped() bool {
+func (c *conn) isStopped() bool { return c.stoppedHow() != "" }
+
+func (c *conn) stoppedHow() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.stopped
@@ -146,7 +152,7 @@ func (c *conn) ended(err error) {
 	}
 	c.sum.End, c.sum.Err = e.how, e.err
 	if c.isStopped() && e.how != EndQuit && e.how != EndFailed {
-		c.sum.End = EndShutdown
+		c.sum.End = c.stoppedHow()
 	}
 }
 
@@ -216,6 +222,7 @@ func (c *conn) answer(err error) error {
 func (c *conn) readLine(limit func([]byte) int) ([]byte, error) {
 	c.timed = false
 	line, err := c.lines.line(c.limits.Line, limit, c.wait)
+	c.lastLine.Store(time.Now().UnixNano())
 	if len(c.unproven) > 0 {
 		c.proveByInput()
 	}

@@ -26,6 +26,7 @@ const (
 	EndLogin    = "no sign-in"      // LoginTime passed
 	EndStalled  = "client stalled"  // WriteTime passed
 	EndShutdown = "shutdown"        // Server.Shutdown closed it
+	EndEvicted  = "evicted"         // Control.Evict closed it
 	EndTLS      = "no tls"          // the handshake failed
 	EndBody     = "broken body"     // a message failed after it was begun
 	EndCommands = "bad commands"    // Limits.BadCommands

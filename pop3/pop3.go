@@ -17,6 +17,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"time"
 
 	"github.com/restante-mail/restante/secret"
 )
@@ -120,6 +121,18 @@ type Peer struct {
 	Remote, Local net.Addr
 	// TLS is nil on a plain connection.
 	TLS *tls.ConnectionState
+	// Control reaches the running connection. It outlives it harmlessly.
+	Control Control
+}
+
+// Control is a hold on a running connection, for whoever must make room. It is
+// safe for concurrent use.
+type Control interface {
+	// Idle is how long ago the client's last line came.
+	Idle() time.Duration
+	// Evict closes the connection. Nothing is deleted; a QUIT that has begun
+	// is finished all the same.
+	Evict()
 }
 
 // Credentials are what a client offered, as data: nothing in them was

@@ -65,7 +65,7 @@ func (c *conn) number(n int64) {
 // *Error is told to the client; of anything else it hears that it happened.
 func (c *conn) failed(doing string, err error) error {
 	if c.isStopped() {
-		return &ending{EndShutdown, err}
+		return &ending{c.stoppedHow(), err}
 	}
 	c.tell(doing, err)
 	var e *Error

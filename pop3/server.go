@@ -196,7 +196,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	for c := range s.conns {
-		c.stop(everybody)
+		c.stop(everybody, EndShutdown)
 	}
 	s.mu.Unlock()
 	<-s.ended
@@ -210,7 +210,7 @@ func (s *Server) close() {
 		_ = l.Close()
 	}
 	for c := range s.conns {
-		c.stop(strangers)
+		c.stop(strangers, EndShutdown)
 	}
 	if len(s.conns) == 0 {
 		close(s.ended)
