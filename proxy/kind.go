@@ -112,12 +112,21 @@ func kindOf(err error, at stage) upstream.Kind {
 }
 
 func kindOfReply(reply *pop3.ReplyError, at stage) upstream.Kind {
+	r, ok := refusalOf(reply, at)
+	if !ok {
+		return upstream.Unavailable
+	}
+	return r.kind
+}
+
+// refusalOf finds the row that decides.
+func refusalOf(reply *pop3.ReplyError, at stage) (refusal, bool) {
 	text := strings.ToLower(reply.Text)
 	for _, r := range refusals {
 		if (r.stage == at || r.stage == anytime) &&
 			(r.code == "" || r.code == reply.Code) && strings.Contains(text, r.words) {
-			return r.kind
+			return r, true
 		}
 	}
-	return upstream.Unavailable
+	return refusal{}, false
 }

@@ -1,0 +1,146 @@
+package proxy
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/upstream"
+)
+
+func TestMessages(t *testing.T) {
+	f := newFake(t, "one\r\n", "second\r\n")
+	m := f.open(t)
+	if said := f.commands(); said[len(said)-1] != "PASS secret" {
+		t.Errorf("listed before it was asked for: %q", said)
+	}
+	want := []upstream.Message{
+		{ID: upstream.ID{UID: 1}, Size: 5, UIDL: "uidl-1"}, {ID: upstream.ID{UID: 2}, Size: 8, UIDL: "uidl-2"},
+	}
+	for range 2 {
+		if got := m.listed(t); !reflect.DeepEqual(got, want) {
+			t.Errorf("listed %v", got)
+		}
+	}
+	if said := f.commands(); !reflect.DeepEqual(said[3:], []string{"LIST", "UIDL"}) {
+		t.Errorf("said %q", said)
+	}
+}
+
+func TestMessagesWithoutUIDL(t *testing.T) {
+	for _, test := range []struct {
+		caps, answer string
+		wrong        bool
+	}{
+		{"", "-ERR unknown command", false},
+		{"USER TOP", "-ERR", false},
+		{"USER TOP", "-ERR [SYS/TEMP] not now", true}, // or every message would look new
+		{fullCaps, "-ERR not now", true},
+	} {
+		f := newFake(t, "one\r\n")
+		f.announces(test.caps)
+		f.does(func(_ int, command string) string {
+			if command == "UIDL" {
+				return test.answer + "\r\n"
+			}
+			return ""
+		})
+		got, err := f.open(t).Messages(t.Context())
+		if (err != nil) != test.wrong || err == nil && (len(got) != 1 || got[0].UIDL != "") {
+			t.Errorf("caps %q, %q: %v, %v", test.caps, test.answer, got, err)
+		}
+	}
+}
+
+func TestListingsDisagree(t *testing.T) {
+	sizes := []pop3.Listed{{Number: 3, Size: 30}, {Number: 1, Size: 10}}
+	l, err := newListing(sizes, []pop3.Identified{{Number: 4, UIDL: "d"}, {Number: 3, UIDL: "c"}, {Number: 2, UIDL: "b"}, {Number: 1, UIDL: "a"}})
+	if err != nil || len(l.messages) != 2 || l.messages[0].UIDL != "a" || l.messages[1].UIDL != "c" || l.messages[1].Size != 30 {
+		t.Errorf("UIDL lists more: %v, %v", l, err)
+	}
+	for _, names := range [][]pop3.Identified{{}, {{Number: 1, UIDL: "a"}}, {{Number: 3, UIDL: "c"}}, {{Number: 2, UIDL: "b"}, {Number: 4, UIDL: "d"}}} {
+		if l, err := newListing(sizes, names); err == nil {
+			t.Errorf("%v leaves out a message: %v", names, l.messages)
+		}
+	}
+}
+
+func TestOddUIDLs(t *testing.T) {
+	said := []string{"good", "good", "with blank", strings.Repeat("x", 71), strings.Repeat("x", 70), "caf\xc3\xa9", "good"}
+	var sizes []pop3.Listed
+	var names []pop3.Identified
+	for i, uidl := range said {
+		sizes = append(sizes, pop3.Listed{Number: i + 1})
+		names = append(names, pop3.Identified{Number: i + 1, UIDL: uidl})
+	}
+	l, err := newListing(sizes, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for i, m := range l.messages {
+		if !validUIDL(m.UIDL) || seen[m.UIDL] {
+			t.Errorf("%q became %q", said[i], m.UIDL)
+		}
+		seen[m.UIDL] = true
+		if l.uidl(m) != said[i] {
+			t.Errorf("message %d was said to be %q", i+1, l.uidl(m))
+		}
+		if same := i == 0 || i == 4; same != (m.UIDL == said[i]) {
+			t.Errorf("%q became %q", said[i], m.UIDL)
+		}
+	}
+	again, err := newListing(sizes, names)
+	if err != nil || !reflect.DeepEqual(again.messages, l.messages) {
+		t.Error("the same UIDLs are renamed differently the next time")
+	}
+}
+
+// find knows a message by a UIDL that nothing else has, and its size.
+func TestFind(t *testing.T) {
+	list := func(lines ...string) *listing {
+		var sizes []pop3.Listed
+		var names []pop3.Identified
+		for i, line := range lines {
+			uidl, size, _ := strings.Cut(line, " ")
+			n := len(size)
+			sizes = append(sizes, pop3.Listed{Number: i + 1, Size: int64(n)})
+			names = append(names, pop3.Identified{Number: i + 1, UIDL: uidl})
+		}
+		l, err := newListing(sizes, names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	before := list("gone 1", "moved 12", "grown 1", "doubled 1", "twin 1", "twin 1")
+	now := list("moved 12", "new 1", "grown 123", "doubled 1", "doubled 1", "twin 1")
+	want := map[uint32]place{2: {1, true}, 3: {3, false}, 4: {5, false}, 5: {6, false}, 6: {6, false}}
+	if got := before.find(now); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	nameless, err := newListing([]pop3.Listed{{Number: 1, Size: 1}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := nameless.find(nameless); got[1].proven {
+		t.Error("a message without UIDL was proven to be the same")
+	}
+}
+
+func BenchmarkListing(b *testing.B) {
+	const n = 100_000
+	sizes, names := make([]pop3.Listed, n), make([]pop3.Identified, n)
+	for i := range n {
+		sizes[i] = pop3.Listed{Number: i + 1, Size: int64(i)}
+		names[i] = pop3.Identified{Number: i + 1, UIDL: fmt.Sprintf("%08x5f3a1c2e", i)}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := newListing(sizes, names); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
