@@ -111,23 +111,34 @@ func (c *canonical) isCanonical(raw []byte) bool {
 func (c *canonical) convert(raw []byte) {
 	rest := c.buf[canonicalCap-len(raw):]
 	copy(rest, raw)
-	text := c.buf[:len(c.text)]
-	for len(rest) > 0 {
-		if c.crlf {
-			c.crlf = false
-			if rest[0] == '\n' {
-				rest = rest[1:]
-				continue
-			}
-		}
-		i := bytes.IndexAny(rest, "\r\n")
-		if i < 0 {
-			text, c.open = append(text, rest...), true
-			break
-		}
-		c.crlf = rest[i] == '\r'
-		text = append(append(text, rest[:i]...), '\r', '\n')
-		rest, c.open = rest[i+1:], false
+	endsInCR := raw[len(raw)-1] == '\r'
+	if c.crlf && rest[0] == '\n' {
+		rest = rest[1:]
 	}
-	c.text = text
+	text := c.buf[:len(c.text)]
+	at, cr, lf := 0, indexFrom(rest, 0, '\r'), indexFrom(rest, 0, '\n')
+	for min(cr, lf) < len(rest) {
+		end := min(cr, lf)
+		text = append(append(text, rest[at:end]...), '\r', '\n')
+		at = end + 1
+		if cr == end && lf == at && lf < len(rest) {
+			at++
+		}
+		if cr < at {
+			cr = indexFrom(rest, at, '\r')
+		}
+		if lf < at {
+			lf = indexFrom(rest, at, '\n')
+		}
+	}
+	c.crlf, c.open = endsInCR, at < len(rest)
+	c.text = append(text, rest[at:]...)
+}
+
+// indexFrom is the index of the first b in p[from:], or len(p).
+func indexFrom(p []byte, from int, b byte) int {
+	if i := bytes.IndexByte(p[from:], b); i >= 0 {
+		return from + i
+	}
+	return len(p)
 }

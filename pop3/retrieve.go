@@ -11,11 +11,6 @@ import (
 
 const terminator = ".\r\n"
 
-// tailKept is how much of a body waits for what comes next, so that the
-// terminator leaves in one packet with the end of the body. Some clients hang
-// if it comes in pieces (cyrusimap/cyrus-imapd#4717).
-const tailKept = 512
-
 var (
 	errPatience = errors.New("the backend took too long")
 	errCut      = errors.New("enough lines") // TOP has all it wants

@@ -10,6 +10,11 @@ import (
 // writes of it.
 const writeSize = 64 << 10
 
+// tailKept is how much of what was gathered waits for what comes next, so that
+// the terminator leaves in one packet with the end of the message. Some
+// clients hang if it comes in pieces (cyrusimap/cyrus-imapd#4717).
+const tailKept = 512
+
 var writeBuffers = sync.Pool{New: func() any { return new([writeSize]byte) }}
 
 // writer gathers answers into few writes. It holds a buffer only while there
@@ -38,12 +43,14 @@ func (w *writer) writeString(s string) {
 }
 
 // room returns the buffer, with room for at least one octet unless err is set.
+// What makes room keeps a tail, so that no line end or terminator is cut off
+// from what comes before it.
 func (w *writer) room() *[writeSize]byte {
 	if w.buf == nil {
 		w.buf = writeBuffers.Get().(*[writeSize]byte)
 	}
 	if w.n == writeSize {
-		w.push(0)
+		w.push(tailKept)
 	}
 	return w.buf
 }

@@ -28,8 +28,9 @@ type Memory struct {
 	OnSniff  func(i int, p []byte)
 	// Size tells what a Body says of its size; nil is the truth, exactly.
 	Size func(i int, octets int64) (int64, bool)
-	// NoUIDLs makes a maildrop without unique identifiers.
-	NoUIDLs bool
+	// UIDL names the message that was added as the nth, from 1; nil gives
+	// each a name of its own.
+	UIDL func(nth int) string
 	// LastBefore is what Last returns.
 	LastBefore int
 	// Capable lines are added to CAPA after sign-in.
@@ -156,8 +157,9 @@ func (s *session) Messages(ctx context.Context) ([]pop3.Message, error) {
 	messages := make([]pop3.Message, len(s.mail))
 	for i, one := range s.mail {
 		messages[i].Size = int64(len(Canonical(one.octets)))
-		if !s.m.NoUIDLs {
-			messages[i].UIDL = fmt.Sprintf("memory-%d", one.uid)
+		messages[i].UIDL = fmt.Sprintf("memory-%d", one.uid)
+		if s.m.UIDL != nil {
+			messages[i].UIDL = s.m.UIDL(one.uid)
 		}
 	}
 	return messages, nil
