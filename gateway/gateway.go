@@ -51,7 +51,7 @@ type Shared struct {
 
 // NewShared returns an empty memory.
 func NewShared() *Shared {
-	return &Shared{locks: locks{held: map[lockKey]*lock{}}, sizes: sizes{known: map[sizeKey]int64{}}}
+	return &Shared{locks: newLocks(), sizes: sizes{known: map[sizeKey]int64{}}}
 }
 
 // Login implements pop3.Backend. The maildrop is locked only after the

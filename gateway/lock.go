@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -15,14 +16,21 @@ import (
 // and a session that has long been silent gives way, for a laptop that was
 // closed must not lock its owner out.
 const (
-	lockWait    = 10 * time.Second
-	lockPatient = 60 * time.Second
+	lockWait     = 10 * time.Second
+	lockPatience = 60 * time.Second
+	// evictionWait is how long a session that was ended may take to let go.
+	evictionWait = 5 * time.Second
 )
 
 // locks are the maildrops in use, in the memory of this process.
 type locks struct {
-	mu   sync.Mutex
-	held map[lockKey]*lock
+	mu             sync.Mutex
+	held           map[lockKey]*lock
+	wait, patience time.Duration
+}
+
+func newLocks() locks {
+	return locks{held: map[lockKey]*lock{}, wait: lockWait, patience: lockPatience}
 }
 
 // lockKey names a maildrop: who is read, and where. Letter case does not make
@@ -45,20 +53,33 @@ func maildropOf(route Route, login upstream.Login) lockKey {
 	return lockKey{route.Upstream, strings.ToLower(user)}
 }
 
-// take waits for the maildrop to be free.
+// take waits for the maildrop to be free, and ends a session that holds it for
+// nothing.
 func (l *locks) take(ctx context.Context, key lockKey, peer pop3.Peer) (*lock, error) {
-	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	taken, other := l.await(ctx, l.wait, key, peer)
+	if taken == nil && other.holder.Control.Idle() > l.patience {
+		other.holder.Control.Evict()
+		taken, other = l.await(ctx, evictionWait, key, peer)
+	}
+	if taken == nil {
+		return nil, clientError(&upstream.Error{Kind: upstream.InUse, Doing: "lock the maildrop",
+			Err: fmt.Errorf("held by session %s", other.holder.ID)})
+	}
+	return taken, nil
+}
+
+// await returns the lock, or the one that was still in the way when time was up.
+func (l *locks) await(ctx context.Context, limit time.Duration, key lockKey, peer pop3.Peer) (taken, other *lock) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
-		taken, other := l.try(key, peer)
-		if taken != nil {
+		if taken, other = l.try(key, peer); taken != nil {
 			return taken, nil
 		}
 		select {
 		case <-other.free:
 		case <-ctx.Done():
-			return nil, clientError(&upstream.Error{Kind: upstream.InUse, Doing: "lock the maildrop",
-				Err: inUse{other.holder.ID}})
+			return nil, other
 		}
 	}
 }
@@ -76,16 +97,11 @@ func (l *locks) try(key lockKey, peer pop3.Peer) (taken, other *lock) {
 }
 
 // release gives the maildrop back, once.
-func (k *lock) release() error {
+func (k *lock) release() {
 	k.once.Do(func() {
 		k.locks.mu.Lock()
 		delete(k.locks.held, k.key)
 		k.locks.mu.Unlock()
 		close(k.free)
 	})
-	return nil
 }
-
-type inUse struct{ session string }
-
-func (e inUse) Error() string { return "held by session " + e.session }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -147,7 +146,8 @@ func (s *session) Capabilities() []string { return []string{"EXPIRE " + s.route.
 
 // Close implements pop3.Session.
 func (s *session) Close() error {
-	return errors.Join(s.mailbox.Close(), s.lock.release())
+	defer s.lock.release()
+	return s.mailbox.Close()
 }
 
 // A body is a message on its way from the upstream to the client.
