@@ -9,10 +9,7 @@ import (
 )
 
 const (
-	// DefaultDebounce is how long the files must be quiet before they are read:
-	// editors and deployment tools write in several steps.
-	DefaultDebounce = 200 * time.Millisecond
-	// patience is how many times DefaultDebounce is waited at most.
+	// patience is how many times the debounce is waited at most.
 	patience = 10
 	// recheck finds what no event tells of: changes on network file systems, a
 	// folder that was replaced together with its watch.
@@ -23,7 +20,9 @@ const (
 // reload read, good or bad: configuration, certificates, keys, authorities. It
 // ends with ctx. changed is meant to have Reload called, itself or elsewhere;
 // until then it may be called again. A touch without change calls nothing. The
-// error is about the watching itself.
+// error is about the watching itself. debounce is how long the files must be
+// quiet before they are compared: editors and deployment tools write in several
+// steps, and 200 ms covers them.
 //
 // The folders are watched, not the files: a file that is replaced by a rename,
 // or by Kubernetes' exchange of the ..data link, is gone with its watch.
