@@ -3,9 +3,11 @@ package config
 import (
 	"crypto/tls"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestListeners(t *testing.T) {
@@ -176,4 +178,45 @@ func forUpstream(url string, listen []string, cert, key, policyName string) stri
 		got += ", but no route"
 	}
 	return got
+}
+
+// TestFingerprint: an upstream that did not change keeps its connections over a
+// reload; one whose authority was replaced must not.
+func TestFingerprint(t *testing.T) {
+	dir := t.TempDir()
+	ca, other := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "other.pem")
+	now := time.Now()
+	for _, file := range []string{ca, other} {
+		writePair(t, file, filepath.Join(dir, "key.pem"), "an authority", now, now.Add(time.Hour))
+	}
+	text := "[[listener]]\naddress = \"127.0.0.1:1110\"\n[[upstream]]\nurl = \"imaps://imap.example.com\"\nca = \"ca.pem\"\n"
+	file := filepath.Join(dir, "restante.toml")
+	fingerprint := func(text string) string {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := c.Compile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Upstreams[0].Fingerprint
+	}
+	first := fingerprint(text)
+	if fingerprint(text) != first {
+		t.Error("the same settings have two fingerprints")
+	}
+	if fingerprint(text+"timeout = \"7s\"\n") == first {
+		t.Error("another setting has the same fingerprint")
+	}
+	if err := os.Rename(other, ca); err != nil {
+		t.Fatal(err)
+	}
+	if fingerprint(text) == first {
+		t.Error("another authority has the same fingerprint")
+	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -46,6 +47,9 @@ type Upstream struct {
 	TellClient bool
 	// ExactSizes reads each new message through before it is listed.
 	ExactSizes bool
+	// Fingerprint is the same as long as these settings, and the files that
+	// they name, are. (TLS holds functions, which cannot be compared.)
+	Fingerprint string
 }
 
 func (b *builder) buildUpstreams() {
@@ -98,6 +102,7 @@ func (b *builder) buildUpstream(path string, t *UpstreamTable) {
 	if u.ListTimeout > b.Limits.BackendTime.Duration {
 		b.warnf(child(path, "list_timeout"), "%v has no effect beyond limits.backend_time, which is %v", u.ListTimeout, b.Limits.BackendTime)
 	}
+	u.Fingerprint = b.fingerprint(*t, u.Security)
 	b.upstreams = append(b.upstreams, u)
 }
 
@@ -106,6 +111,11 @@ func (b *builder) exactSizes(path, sizes string) bool {
 		sizes = defaultUpstream.Sizes
 	}
 	return b.oneOf(path, sizes, "listed", "exact") && sizes == "exact"
+}
+
+func (b *builder) fingerprint(t UpstreamTable, security Security) string {
+	t.Insecure = nil // a pointer; security is what it came to
+	return fmt.Sprintf("%+v %v %x %x %x", t, security, b.files.sums[t.CA], b.files.sums[t.Cert], b.files.sums[t.Key])
 }
 
 // upstreamURL does not repeat the URL in what it reports: somebody may have

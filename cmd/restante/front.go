@@ -110,7 +110,9 @@ func (f *front) newServer(l *config.Listener, c *config.Snapshot, backend *gatew
 		Limits: pop3.Limits{
 			Connections: c.Limits.Connections, ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
 			LoginTime: c.Limits.LoginTime.Duration, IdleTime: c.Limits.IdleTime.Duration,
-			WriteTime: c.Limits.WriteTime.Duration, UpdateTime: c.Limits.UpdateTime.Duration,
+			WriteTime: c.Limits.WriteTime.Duration, BackendTime: c.Limits.BackendTime.Duration,
+			UpdateTime: c.Limits.UpdateTime.Duration, ProofTime: c.Limits.ProofTime.Duration,
+			Line: c.Limits.Line, AuthLine: c.Limits.AuthLine,
 			BadCommands: c.Limits.BadCommands, SignIns: c.Limits.SignIns,
 		},
 		Hooks: backend.Hooks(),

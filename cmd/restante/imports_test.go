@@ -22,14 +22,15 @@ var mayImport = map[string][]string{
 	"policy":               {"upstream"},
 	"bridge":               {"upstream", "secret"},
 	"proxy":                {"upstream", "secret", "pop3"},
-	"config":               {"policy", "secret"},
+	"config":               {"policy"},
+	"memimap":              {"secret"},
 	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config"},
 }
 
 // libraryOnlyIn keeps a library behind the package that defends against it.
 var libraryOnlyIn = map[string][]string{
 	"github.com/emersion/go-imap/v2": {"bridge", "memimap"},
-	"github.com/sirupsen/logrus":     {"bridge", "proxy", "gateway", "config", "cmd/restante"},
+	"github.com/sirupsen/logrus":     {"bridge", "proxy", "gateway", "cmd/restante"},
 }
 
 func TestWhoMayImportWhom(t *testing.T) {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"reflect"
 
 	"github.com/sirupsen/logrus"
 
@@ -21,7 +20,7 @@ type openedUpstream struct {
 		upstream.Server
 		Close() error
 	}
-	settings config.Upstream
+	fingerprint string
 }
 
 // openUpstreams makes what the configuration names. What did not change is
@@ -29,7 +28,7 @@ type openedUpstream struct {
 func openUpstreams(c *config.Snapshot, before upstreams, log logrus.FieldLogger) (upstreams, error) {
 	made := upstreams{}
 	for _, settings := range c.Upstreams {
-		if b, ok := before[settings.Name]; ok && reflect.DeepEqual(b.settings, *settings) {
+		if b, ok := before[settings.Name]; ok && b.fingerprint == settings.Fingerprint {
 			made[settings.Name] = b
 			continue
 		}
@@ -43,7 +42,7 @@ func openUpstreams(c *config.Snapshot, before upstreams, log logrus.FieldLogger)
 }
 
 func openUpstream(u *config.Upstream, log logrus.FieldLogger) (o openedUpstream, err error) {
-	o.settings = *u
+	o.fingerprint = u.Fingerprint
 	log = log.WithField("upstream", u.Name)
 	if u.Protocol == config.POP3 {
 		o.server, err = proxy.New(proxyOptions(u, log))
