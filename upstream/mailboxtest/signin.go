@@ -3,6 +3,7 @@ package mailboxtest
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"github.com/restante-mail/restante/secret"
 	"github.com/restante-mail/restante/upstream"
@@ -40,6 +41,21 @@ func (s *suite) refused(login upstream.Login, kind upstream.Kind) {
 	}
 }
 
+// allRefused tries several at once, for servers answer a wrong password slowly.
+func (s *suite) allRefused(attempts []upstream.Login) {
+	s.Helper()
+	const atOnce = 8 // below what servers allow one address
+	var clients sync.WaitGroup
+	for first := range atOnce {
+		clients.Go(func() {
+			for i := first; i < len(attempts); i += atOnce {
+				s.refused(attempts[i], upstream.Rejected)
+			}
+		})
+	}
+	clients.Wait()
+}
+
 // with changes the fixture's own credentials.
 func (s *suite) with(user, password string) upstream.Login {
 	login := s.f.Login
@@ -57,13 +73,15 @@ func wrongPassword(s *suite) {
 
 func hostileCredentials(s *suite) {
 	s.deliver(letter(1))
+	user, password := s.f.Login.User, s.f.Login.Secret.Reveal()
+	var attempts []upstream.Login
 	for _, text := range hostile {
-		s.refused(s.with(s.f.Login.User, text), upstream.Rejected)
-		s.refused(s.with(s.f.Login.User, s.f.Login.Secret.Reveal()+text), upstream.Rejected)
+		attempts = append(attempts, s.with(user, text), s.with(user, password+text))
 		if strings.TrimSpace(text) != "" { // some servers trim names
-			s.refused(s.with(s.f.Login.User+text, s.f.Login.Secret.Reveal()+text), upstream.Rejected)
+			attempts = append(attempts, s.with(user+text, password+text))
 		}
 	}
+	s.allRefused(attempts)
 	m := s.open()
 	m.whole(m.list(1)[0], letter(1))
 }
