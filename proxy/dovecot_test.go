@@ -141,7 +141,15 @@ func dovecotFixture(d *peertest.DovecotServer, u *Upstream, user string) mailbox
 		Lacks: map[mailboxtest.Ability]string{
 			mailboxtest.Seen: notPOP3, mailboxtest.Keywords: notPOP3, mailboxtest.Move: notPOP3,
 			mailboxtest.Folders: notPOP3, mailboxtest.Marks: notPOP3,
-			mailboxtest.News: "the maildrop is fixed for the session, and Dovecot keeps it readable",
+		},
+		Remove: func(t testing.TB, index int) {
+			uid := d.Messages(user, "INBOX")[index].UID
+			imap := peertest.DialIMAP(t, d.IMAPAddr())
+			defer imap.Close()
+			imap.Login(user, "secret")
+			imap.Do("SELECT INBOX")
+			imap.Do(fmt.Sprintf(`UID STORE %d +FLAGS.SILENT (\Deleted)`, uid))
+			imap.Do(fmt.Sprintf("UID EXPUNGE %d", uid))
 		},
 	}
 }
