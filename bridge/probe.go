@@ -4,27 +4,19 @@ import (
 	"context"
 	"slices"
 	"strings"
-)
 
-// Report is what Probe found out.
-type Report struct {
-	// Address that answered.
-	Address string
-	// Capabilities as announced before sign-in, sorted.
-	Capabilities []string
-	// Findings say in words what is missing, and what follows from it.
-	Findings []string
-}
+	"github.com/restante-mail/restante/upstream"
+)
 
 // Probe connects, with TLS as configured, and tells what the server announces.
 // It does not sign in.
-func (u *Upstream) Probe(ctx context.Context) (Report, error) {
+func (u *Upstream) Probe(ctx context.Context) (upstream.Report, error) {
 	f, address, err := u.dial(ctx)
 	if err != nil {
-		return Report{}, err
+		return upstream.Report{}, err
 	}
 	defer func() { _ = f.Close() }()
-	report := Report{Address: address, Capabilities: strings.Fields(f.caps)}
+	report := upstream.Report{Address: address, Capabilities: strings.Fields(f.caps)}
 	slices.Sort(report.Capabilities)
 	report.Findings = findings(f.has, u.o.TellClient)
 	return report, nil

@@ -11,9 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
-	"github.com/restante-mail/restante/bridge"
 	"github.com/restante-mail/restante/config"
-	"github.com/restante-mail/restante/proxy"
 )
 
 func checkCommand() *cobra.Command {
@@ -70,32 +68,20 @@ func connectAll(ctx context.Context, out io.Writer, c *config.Snapshot) error {
 }
 
 func connectOne(ctx context.Context, out io.Writer, u *config.Upstream) error {
-	address, capabilities, findings, err := probe(ctx, u)
+	silent := logrus.New()
+	silent.SetOutput(io.Discard)
+	opened, err := openUpstream(u, silent)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "upstream %s: %s answers (%s); it offers %s\n", u.Name, address, u.Security, strings.Join(capabilities, " "))
-	for _, f := range findings {
-		fmt.Fprintf(out, "  %s\n", f)
+	report, err := opened.server.Probe(ctx)
+	if err = errors.Join(err, opened.server.Close()); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "upstream %s: %s answers (TLS: %s); it offers %s\n",
+		u.Name, report.Address, u.Security, strings.Join(report.Capabilities, ", "))
+	for _, finding := range report.Findings {
+		fmt.Fprintf(out, "  %s\n", finding)
 	}
 	return nil
-}
-
-func probe(ctx context.Context, u *config.Upstream) (address string, capabilities, findings []string, err error) {
-	silent := logrus.New()
-	silent.SetOutput(io.Discard)
-	if u.Protocol == config.POP3 {
-		server, err := proxy.New(proxyOptions(u, silent))
-		if err != nil {
-			return "", nil, nil, err
-		}
-		report, err := server.Probe(ctx)
-		return report.Address, report.Capabilities, report.Findings, errors.Join(err, server.Close())
-	}
-	server, err := bridge.New(bridgeOptions(u, silent))
-	if err != nil {
-		return "", nil, nil, err
-	}
-	report, err := server.Probe(ctx)
-	return report.Address, report.Capabilities, report.Findings, errors.Join(err, server.Close())
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -18,6 +19,7 @@ type upstreams map[string]openedUpstream
 type openedUpstream struct {
 	server interface {
 		upstream.Server
+		Probe(context.Context) (upstream.Report, error)
 		Close() error
 	}
 	fingerprint string
