@@ -42,7 +42,7 @@ type conn struct {
 	bad         int    // bad commands in a row
 	maildrop    maildrop
 	unproven    []delivery
-	lastLine    atomic.Int64 // when the client's last line came, Unix time in ns
+	waiting     atomic.Int64 // since when the client has been waited for, Unix time in ns; 0: it is not
 
 	mu      sync.Mutex
 	phase   phase
@@ -72,7 +72,6 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{server: s, limits: s.Limits.withDefaults(), nc: nc, sock: newSocket(nc)}
 	c.sum.Start = time.Now()
 	c.peer = Peer{ID: newID(), Listener: s.Name, Control: (*control)(c)}
-	c.lastLine.Store(c.sum.Start.UnixNano())
 	c.loginBefore = c.sum.Start.Add(c.limits.LoginTime)
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.commands = authorization
@@ -222,7 +221,7 @@ func (c *conn) answer(err error) error {
 func (c *conn) readLine(limit func([]byte) int) ([]byte, error) {
 	c.timed = false
 	line, err := c.lines.line(c.limits.Line, limit, c.wait)
-	c.lastLine.Store(time.Now().UnixNano())
+	c.waiting.Store(0)
 	if len(c.unproven) > 0 {
 		c.proveByInput()
 	}
@@ -239,9 +238,11 @@ func (c *conn) wait() error {
 		return nil
 	}
 	c.timed = true
+	now := time.Now()
+	c.waiting.Store(now.UnixNano())
 	until := c.loginBefore
 	if c.maildrop.session != nil {
-		until = time.Now().Add(c.limits.IdleTime)
+		until = now.Add(c.limits.IdleTime)
 	}
 	return c.sock.SetReadDeadline(until)
 }

@@ -6,7 +6,11 @@ import "time"
 type control conn
 
 func (c *control) Idle() time.Duration {
-	return time.Since(time.Unix(0, (*conn)(c).lastLine.Load()))
+	since := c.waiting.Load()
+	if since == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, since))
 }
 
 func (c *control) Evict() { (*conn)(c).stop(everybody, EndEvicted) }

@@ -13,6 +13,7 @@ type maildrop struct {
 	listed   bool
 	messages []Message
 	hasUIDLs bool
+	invalid  error  // the list was given, and cannot be shown
 	deleted  []bool // nil while nothing is
 	gone     int    // how many are deleted
 	last     int    // highest number retrieved, for LAST
@@ -43,8 +44,11 @@ func (c *conn) summarize() {
 // load lists the maildrop, at the first command that needs it.
 func (c *conn) load() error {
 	m := &c.maildrop
-	if m.listed {
+	switch {
+	case m.listed:
 		return nil
+	case m.invalid != nil:
+		return c.failed("list messages", m.invalid)
 	}
 	if err := c.flush(); err != nil {
 		return c.lost(err)
@@ -53,7 +57,8 @@ func (c *conn) load() error {
 	defer cancel()
 	messages, err := m.session.Messages(ctx)
 	if err == nil {
-		m.hasUIDLs, err = checkMessages(messages)
+		m.hasUIDLs, m.invalid = checkMessages(messages)
+		err = m.invalid
 	}
 	if err != nil {
 		return c.failed("list messages", err)

@@ -128,7 +128,8 @@ type Peer struct {
 // Control is a hold on a running connection, for whoever must make room. It is
 // safe for concurrent use.
 type Control interface {
-	// Idle is how long ago the client's last line came.
+	// Idle is how long the client has been waited for; 0 while it is being
+	// answered, however long that takes.
 	Idle() time.Duration
 	// Evict closes the connection. Nothing is deleted; a QUIT that has begun
 	// is finished all the same.
