@@ -28,7 +28,7 @@ func run(args []string) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "restante: %v\nTry 'restante %shelp'.\n", err, usage.command)
+		fmt.Fprintf(os.Stderr, "restante: %v\nTry 'restante %s--help'.\n", err, usage.command)
 		return exitUsage
 	}
 	fmt.Fprintf(os.Stderr, "restante: %v\n", err)

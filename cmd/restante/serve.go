@@ -37,7 +37,12 @@ func serveCommand() *cobra.Command {
 		Example: "  restante serve --upstream imaps://imap.example.com\n" +
 			"  restante serve --upstream imap://127.0.0.1 --listen pop3s://:995 --cert cert.pem --key key.pem\n" +
 			"  restante serve --config restante.toml",
-		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.config != "" && c.Flags().NFlag() > 1 {
+				return usageError{errors.New("--config stands alone: the file says everything"), "serve "}
+			}
+			return o.run(c.Context())
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.config, "config", "", "configuration file, or folder of *.toml files")
@@ -48,9 +53,6 @@ func serveCommand() *cobra.Command {
 	f.StringVar(&o.policy, "policy", "", "policy preset (default classic)")
 	f.StringVar(&o.log.Level, "log-level", "info", "error, warn, info or debug")
 	f.StringVar(&o.log.Format, "log-format", "text", "text or json")
-	for _, flag := range []string{"upstream", "listen", "cert", "key", "policy", "log-level", "log-format"} {
-		c.MarkFlagsMutuallyExclusive("config", flag)
-	}
 	return c
 }
 
