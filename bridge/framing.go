@@ -63,6 +63,9 @@ func newFraming(conn, raw net.Conn, write time.Duration) *framing {
 // Read gives the library its next octets. One call never crosses from a line
 // into a literal or back.
 func (f *framing) Read(p []byte) (int, error) {
+	if err := f.cause(); err != nil {
+		return 0, err
+	}
 	for {
 		switch {
 		case len(f.out) > 0:

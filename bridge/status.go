@@ -27,8 +27,11 @@ func parseStatus(kind string, rest []byte) status {
 		}
 	}
 	s.text = printable(bytes.TrimSpace(rest))
-	if s.text == "" {
+	switch {
+	case s.text == "":
 		s.text = "-" // the library wants some
+	case s.text[0] == '[':
+		s.text = "- " + s.text // and would take this for a code
 	}
 	return s
 }
