@@ -127,3 +127,11 @@ func TestClientCapabilities(t *testing.T) {
 	_, err = c.Capabilities(t.Context())
 	wantMalformed(t, c, err)
 }
+
+// What a server counts in its +OK is not what it lists.
+func TestClientListWrongCount(t *testing.T) {
+	c := clientSays("C: LIST\nS: +OK 99 messages (0 octets)\nS: 1 10\nS: .").client(t)
+	if list, err := c.List(t.Context()); err != nil || len(list) != 1 {
+		t.Errorf("%v, %v", list, err)
+	}
+}
