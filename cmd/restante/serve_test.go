@@ -279,7 +279,8 @@ func TestPROXYProtocol(t *testing.T) {
 		{name: "a header that is believed, without TLS", believed: `["127.0.0.1"]`, send: true, client: "203.0.113.9"},
 		{name: "a header that says TLS", believed: `["127.0.0.1"]`, send: true, ok: true, client: "203.0.113.9",
 			header: func(h *proxyproto.Header) {
-				tlv, err := (tlvparse.PP2SSL{Client: tlvparse.PP2_BITFIELD_CLIENT_SSL}).Marshal()
+				tlv, err := (tlvparse.PP2SSL{Client: tlvparse.PP2_BITFIELD_CLIENT_SSL,
+					TLV: []proxyproto.TLV{{Type: proxyproto.PP2_SUBTYPE_SSL_VERSION, Value: []byte("TLSv1.3")}}}).Marshal()
 				if err != nil {
 					t.Fatal(err)
 				}
