@@ -105,6 +105,9 @@ func (d *DovecotServer) config() string {
 	for _, p := range strings.Fields(protocols) {
 		lines += fmt.Sprintf(protocolConfig, p, d.ports[p], d.ports[p+"s"])
 	}
+	if s.master != "" {
+		lines += "auth_master_user_separator = *\n"
+	}
 	if s.capability != "" {
 		lines += "imap_capability = " + s.capability + "\n"
 	}
@@ -129,7 +132,6 @@ disable_plaintext_auth = no
 auth_mechanisms = plain login
 auth_username_chars =
 auth_failure_delay = 0
-auth_master_user_separator = *
 mail_max_userip_connections = 0
 mail_location = LOCATION
 mail_fsync = never

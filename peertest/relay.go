@@ -39,6 +39,8 @@ type Fault struct {
 	// ...or behind this text, if it is not empty.
 	Seen string
 	Do   Action
+	// Last: no new connection is let through afterwards.
+	Last bool
 
 	count    int64
 	tail     []byte
@@ -71,6 +73,7 @@ type Relay struct {
 	mu    sync.Mutex
 	delay time.Duration // one way
 	fault *Fault
+	shut  bool // a last fault has happened
 	links map[*link]bool
 }
 
@@ -138,8 +141,11 @@ func (r *Relay) serve() {
 			return
 		}
 		server, err := net.Dial("tcp", r.target)
-		if err != nil {
+		if err != nil || r.isShut() {
 			_ = client.Close()
+			if err == nil {
+				_ = server.Close()
+			}
 			continue
 		}
 		r.link(client, server)
@@ -184,8 +190,14 @@ func (r *Relay) check(dir Direction, p []byte) (int, *Fault) {
 		return len(p), nil
 	}
 	f := r.fault
-	r.fault = nil
+	r.fault, r.shut = nil, f.Last
 	return n, f
+}
+
+func (r *Relay) isShut() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.shut
 }
 
 func (r *Relay) oneWay() time.Duration {

@@ -139,3 +139,13 @@ func TestRelayCutAll(t *testing.T) {
 		t.Error("still connected")
 	}
 }
+
+func TestRelayLastFault(t *testing.T) {
+	r := NewRelay(t, echo(t))
+	happened := r.Break(Fault{Dir: ToServer, Seen: "hello", Last: true})
+	say(t, dial(t, r.Addr()), "hello")
+	<-happened
+	if n, err := dial(t, r.Addr()).Read(make([]byte, 1)); err == nil {
+		t.Errorf("the next connection got %d octets", n)
+	}
+}

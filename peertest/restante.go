@@ -88,6 +88,8 @@ func RestanteWith(t T, binary string, args ...string) *RestanteServer {
 	t.Helper()
 	r := &RestanteServer{t: t, log: newLiveLog()}
 	cmd := exec.Command(binary, args...)
+	// The race detector sleeps for a second before each exit unless told not to.
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	cmd.Stdout, cmd.Stderr = r.log, r.log
 	p, err := startProcess(cmd)
 	if err != nil {

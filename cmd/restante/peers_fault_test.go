@@ -115,7 +115,7 @@ func cutInBody(t *testing.T, binary string) {
 			if got, err := c.Get("RETR 1"); err == nil && !bytes.Equal(got, big) {
 				t.Errorf("%d octets of %d were ended as if they were whole", len(got), len(big))
 			}
-			<-happened
+			wait(t, happened, "the fault did not happen")
 			c.Close()
 			if got := get(t, signIn(t, r), "RETR 1"); !bytes.Equal(got, big) {
 				t.Error("the next session got something else")
@@ -125,40 +125,47 @@ func cutInBody(t *testing.T, binary string) {
 	}
 }
 
-// When the upstream dies during QUIT, the answer is +OK only if the work was
-// done, and nothing but the deleted message is ever touched.
+// When the upstream dies during QUIT, for a moment or for good, the answer is
+// +OK only if the work was done, and nothing but the deleted message is ever
+// touched.
 func cutInQuit(t *testing.T, binary string) {
-	m := mail(3)
 	for name, fault := range map[string]peertest.Fault{
 		"before STORE":   {Dir: peertest.ToServer, Seen: "STORE", Do: peertest.Cut},
 		"after STORE":    {Dir: peertest.ToServer, Seen: "STORE", Do: peertest.CutAnswer},
 		"before EXPUNGE": {Dir: peertest.ToServer, Seen: "EXPUNGE", Do: peertest.Cut},
 		"after EXPUNGE":  {Dir: peertest.ToServer, Seen: "EXPUNGE", Do: peertest.CutAnswer},
+		"stall at STORE": {Dir: peertest.ToServer, Seen: "STORE", Do: peertest.Stall},
 	} {
-		t.Run(name, func(t *testing.T) {
-			d, relay, r := behindRelay(t, binary, m...)
-			c := signIn(t, r)
-			say(t, c, "DELE 2")
-			happened := relay.Break(fault)
-			answer, err := c.Do("QUIT")
-			<-happened
-			left := len(d.Messages("alice", "INBOX"))
-			if err == nil && left != 2 {
-				t.Errorf("%q, but %d messages are left", answer, left)
-			}
-			if err != nil && !strings.HasPrefix(answer, "-ERR [SYS/TEMP]") {
-				t.Errorf("QUIT: %q, %v", answer, err)
-			}
-			if left == 2 {
-				holds(t, d, m[0], m[2])
-			} else {
-				holds(t, d, m...)
-			}
-			// Whatever was lost, the next session can finish the work.
-			c = signIn(t, r)
-			get(t, c, "LIST")
-			say(t, c, "QUIT")
-		})
+		for _, last := range []bool{false, true} {
+			fault.Last = last
+			t.Run(fmt.Sprintf("%s, for good %v", name, last), func(t *testing.T) { brokenQuit(t, binary, fault) })
+		}
+	}
+}
+
+func brokenQuit(t *testing.T, binary string, fault peertest.Fault) {
+	m := mail(3)
+	d, relay, r := behindRelay(t, binary, m...)
+	c := signIn(t, r)
+	c.Patience = patience
+	say(t, c, "DELE 2")
+	happened := relay.Break(fault)
+	answer, err := c.Do("QUIT")
+	wait(t, happened, "the fault did not happen")
+	left := len(d.Messages("alice", "INBOX"))
+	if err == nil && left != 2 {
+		t.Errorf("%q, but %d messages are left", answer, left)
+	}
+	if err != nil && !strings.HasPrefix(answer, "-ERR [SYS/TEMP]") {
+		t.Errorf("QUIT: %q, %v", answer, err)
+	}
+	if fault.Last && err == nil {
+		t.Errorf("QUIT: %q, but no server can have said that the work is done", answer)
+	}
+	if left == 2 {
+		holds(t, d, m[0], m[2])
+	} else {
+		holds(t, d, m...)
 	}
 }
 
@@ -182,15 +189,6 @@ func stall(t *testing.T, binary string) {
 		c.Patience = patience
 		say(t, c, "USER alice")
 		refused(t, c, "PASS "+password, "[SYS/TEMP]")
-	})
-	t.Run("in QUIT", func(t *testing.T) {
-		d, relay, r := behindRelay(t, binary, mail(2)...)
-		c := signIn(t, r)
-		c.Patience = patience
-		say(t, c, "DELE 1")
-		relay.Break(peertest.Fault{Dir: peertest.ToServer, Seen: "STORE", Do: peertest.Stall})
-		refused(t, c, "QUIT", "[SYS/TEMP]")
-		holds(t, d, mail(2)...)
 	})
 }
 
@@ -319,15 +317,21 @@ func refusesConnections(t *testing.T, r *peertest.RestanteServer) {
 // ends waits for the end of a process that was told to end.
 func ends(t *testing.T, r *peertest.RestanteServer) {
 	t.Helper()
+	wait(t, r.Process().Ended(), "restante does not end")
+	if status := r.Process().ExitStatus(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// wait waits for an event, but not for ever.
+func wait(t *testing.T, event <-chan struct{}, otherwise string) {
+	t.Helper()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
-	case <-r.Process().Ended():
+	case <-event:
 	case <-timer.C:
-		t.Fatal("restante does not end")
-	}
-	if status := r.Process().ExitStatus(); status != 0 {
-		t.Errorf("exit status %d", status)
+		t.Fatal(otherwise)
 	}
 }
 

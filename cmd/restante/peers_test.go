@@ -304,9 +304,11 @@ func serveWithoutFile(t *testing.T, binary string) {
 	if r.POP3 == "" || r.POP3S == "" {
 		t.Fatalf("listening on %q and %q", r.POP3, r.POP3S)
 	}
-	if got := get(t, signIn(t, r), "RETR 1"); !bytes.Equal(got, mail(1)[0]) {
+	c := signIn(t, r)
+	if got := get(t, c, "RETR 1"); !bytes.Equal(got, mail(1)[0]) {
 		t.Errorf("got %.80q", got)
 	}
+	say(t, c, "QUIT")
 	if status, err := r.Process().Stop(); status != 0 || err != nil {
 		t.Errorf("exit status %d, %v", status, err)
 	}
