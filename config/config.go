@@ -29,6 +29,8 @@ type Config struct {
 	Limits Limits `toml:"limits"`
 	// Log says how much is logged, and how.
 	Log Log `toml:"log"`
+	// State is the file that remembers between sessions; "": nothing does.
+	State string `toml:"state"`
 	// ShutdownTime is how long running sessions may go on after a stop was
 	// asked for.
 	ShutdownTime Duration `toml:"shutdown_time"`

@@ -72,7 +72,7 @@ func (r *reader) add(file string) {
 		return
 	}
 	o := newOutline(file, data)
-	part := &Config{TLS: r.TLS, Limits: r.Limits, Log: r.Log, ShutdownTime: r.ShutdownTime}
+	part := &Config{TLS: r.TLS, Limits: r.Limits, Log: r.Log, ShutdownTime: r.ShutdownTime, State: r.State}
 	o.decode(data, part)
 	part.resolve(filepath.Dir(file), o.places)
 	r.merge(o, part)
@@ -151,6 +151,9 @@ func (o *outline) decodeProblem(err *toml.DecodeError) Problem {
 // resolve makes the names of files relative to dir, where this part set them.
 func (c *Config) resolve(dir string, set places) {
 	fix := func(name *string) { *name = relativeTo(dir, *name) }
+	if _, here := set["state"]; here {
+		fix(&c.State)
+	}
 	if _, here := set["tls.cert"]; here {
 		fix(&c.TLS.Cert)
 	}
@@ -187,7 +190,7 @@ func (r *reader) merge(o *outline, part *Config) {
 			r.places[r.moved(path)] = w
 		}
 	}
-	r.TLS, r.Limits, r.Log, r.ShutdownTime = part.TLS, part.Limits, part.Log, part.ShutdownTime
+	r.TLS, r.Limits, r.Log, r.ShutdownTime, r.State = part.TLS, part.Limits, part.Log, part.ShutdownTime, part.State
 	r.Listeners = append(r.Listeners, part.Listeners...)
 	r.Upstreams = append(r.Upstreams, part.Upstreams...)
 	r.Routes = append(r.Routes, part.Routes...)

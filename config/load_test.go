@@ -50,12 +50,12 @@ Url = "imaps://b.example.com"
 		`c.toml:11: upstream[1].Url: unknown key; did you mean "url"?`,
 		`c.toml:12: log.colour: unknown key; known are format, level`,
 	}},
-	{"keys that this version does not have yet", `state = "restante.db"
+	{"keys that this version does not have yet", `views = ["printer"]
 ` + good + `[audit]
 file = "audit.jsonl"
 `, []string{
-		`c.toml:1: state: unknown key; known are limits, listener, log, policy, route, shutdown_time, tls, upstream`,
-		`c.toml:7: audit: unknown key; known are limits, listener, log, policy, route, shutdown_time, tls, upstream`,
+		`c.toml:1: views: unknown key; known are limits, listener, log, policy, route, shutdown_time, state, tls, upstream`,
+		`c.toml:7: audit: unknown key; known are limits, listener, log, policy, route, shutdown_time, state, tls, upstream`,
 	}},
 	{"a typing error in a needed key is one problem", `[[listener]]
 adress = "127.0.0.1:1110"

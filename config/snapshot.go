@@ -15,6 +15,8 @@ type Snapshot struct {
 	Limits       Limits
 	Log          Log
 	ShutdownTime time.Duration
+	// State is the path of the state file, or "".
+	State string
 
 	routes       []Route
 	warnings     []Problem
@@ -35,7 +37,7 @@ func (c *Config) Compile() (*Snapshot, error) {
 
 func (c *Config) compile(p *problems) *Snapshot {
 	b := &builder{Config: c, problems: p, files: c.sources.clone(), pairs: map[pairFiles]*pair{}}
-	s := &Snapshot{Limits: c.Limits, Log: c.Log, ShutdownTime: c.ShutdownTime.Duration}
+	s := &Snapshot{Limits: c.Limits, Log: c.Log, ShutdownTime: c.ShutdownTime.Duration, State: c.State}
 	b.buildListeners()
 	b.buildUpstreams()
 	b.checkPolicies()

@@ -34,7 +34,9 @@ type refusal struct {
 var refusals = []refusal{
 	{anytime, pop3.CodeInUse, "", upstream.InUse},
 	{anytime, pop3.CodeLoginDelay, "", upstream.Throttled},
-	{anytime, pop3.CodeSysTemp, "", upstream.Throttled},
+	{connecting, "", "too many", upstream.Throttled},
+	{signingIn, "", "too many", upstream.Throttled},
+	{anytime, pop3.CodeSysTemp, "", upstream.Unavailable},
 	{anytime, pop3.CodeSysPerm, "", upstream.Denied},
 
 	{signingIn, "", "plaintext authentication disallowed", upstream.Denied}, // Dovecot, with [AUTH]
@@ -69,8 +71,6 @@ var refusals = []refusal{
 	{signingIn, "", "another pop3 session", upstream.InUse},
 	{signingIn, "", "mailbox is busy", upstream.InUse},
 
-	{connecting, "", "too many", upstream.Throttled},
-	{signingIn, "", "too many", upstream.Throttled},
 	{signingIn, "", "throttled", upstream.Throttled},
 	{signingIn, "", "login rate", upstream.Throttled},
 	{signingIn, "", "try again later", upstream.Unavailable},
