@@ -26,7 +26,7 @@ var authorization = map[string]command{
 	"STLS": {run: (*conn).stls},
 	"USER": {run: (*conn).userName, args: verbatim},
 	"PASS": {run: (*conn).password, args: verbatim, secret: allSecret},
-	"AUTH": {run: (*conn).auth, args: trimmed, secret: secondSecret},
+	"AUTH": {run: (*conn).auth, args: trimmed, secret: namedSecret},
 	"QUIT": {run: (*conn).goodbye},
 }
 

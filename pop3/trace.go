@@ -1,6 +1,9 @@
 package pop3
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // secrecy is how much of a command's argument is secret.
 type secrecy uint8
@@ -8,7 +11,7 @@ type secrecy uint8
 const (
 	nothingSecret secrecy = iota
 	allSecret             // PASS
-	secondSecret          // AUTH: all but the first word
+	namedSecret           // AUTH: all but the mechanism
 )
 
 const masked = "****"
@@ -30,19 +33,21 @@ func (c *conn) traceCommand(cmd command, valid bool, verb, rest []byte) {
 	}
 }
 
+// mask hides what is secret of an argument. A mechanism's name is shown, and
+// nothing that could be a secret in its place.
 func (s secrecy) mask(arg string) string {
 	switch s {
 	case allSecret:
 		return masked
-	case secondSecret:
-		arg = strings.Trim(arg, " \t")
-		first := strings.IndexAny(arg, " \t")
+	case namedSecret:
+		name, _, more := strings.Cut(strings.Trim(arg, " \t"), " ")
 		switch {
-		case first >= 0:
-			return arg[:first] + " " + masked
-		case len(arg) > 20: // no name of a mechanism is that long (RFC 4422 section 3.1)
+		case !slices.Contains(defaultMechanisms, strings.ToUpper(name)):
 			return masked
+		case more:
+			return name + " " + masked
 		}
+		return name
 	}
 	return arg
 }
