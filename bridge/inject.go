@@ -38,7 +38,11 @@ func (c *injection) wait() error {
 	select {
 	case <-c.done:
 	case <-c.f.dead:
-		return c.f.cause()
+		select {
+		case <-c.done: // answered, and then the connection ended
+		default:
+			return c.f.cause()
+		}
 	}
 	if c.status.kind != "OK" {
 		return c.status.reply()

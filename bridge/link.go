@@ -44,7 +44,10 @@ func (u *Upstream) link(ctx context.Context, login upstream.Login) (*link, error
 	}
 	f.synthesize()
 	l := &link{u: u, f: f, c: imapclient.New(f, nil)}
-	if err = l.identify(ctx, login.Client); err == nil {
+	if err = l.c.WaitGreeting(); err == nil { // until it has read what it gets, it knows of no capabilities
+		err = l.identify(ctx, login.Client)
+	}
+	if err == nil {
 		err = l.signIn(ctx, mechanism, login)
 	}
 	if err != nil {
