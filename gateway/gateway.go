@@ -16,6 +16,7 @@ import (
 
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/store"
 	"github.com/restante-mail/restante/upstream"
 )
 
@@ -47,11 +48,13 @@ type Shared struct {
 	locks locks
 	sizes sizes
 	live  sync.Map // session ID → *session, from sign-in to the session's end
+	// Store is the state file, or nil.
+	Store store.Store
 }
 
 // NewShared returns an empty memory.
 func NewShared() *Shared {
-	return &Shared{locks: newLocks(), sizes: sizes{known: map[sizeKey]int64{}}}
+	return &Shared{locks: newLocks(), sizes: newSizes()}
 }
 
 // Login implements pop3.Backend. The maildrop is locked only after the
@@ -85,7 +88,7 @@ func upstreamLogin(route Route, peer pop3.Peer, cred pop3.Credentials) upstream.
 // begin makes the session, and lets its end be told with what it was.
 func (g *Gateway) begin(route Route, login upstream.Login, peer pop3.Peer, mailbox upstream.Mailbox, lock *lock) *session {
 	s := &session{
-		gateway: g, route: route, mailbox: mailbox, lock: lock, maildrop: maildropOf(route, login),
+		gateway: g, route: route, mailbox: mailbox, folders: mailbox.Folders(), lock: lock, maildrop: maildropOf(route, login),
 		retrieved: map[int]bool{},
 		log:       g.Log.WithFields(logrus.Fields{"session": peer.ID, "upstream": route.Upstream}),
 	}

@@ -18,14 +18,16 @@ type session struct {
 	route    Route
 	maildrop lockKey
 	mailbox  upstream.Mailbox
+	folders  []upstream.Folder
 	lock     *lock
 	log      logrus.FieldLogger
 
 	shown     []upstream.Message // message n of the client is shown[n-1]
 	hidden    int
-	retrieved map[int]bool // proven, by index into shown
-	changed   int          // changes made upstream
-	failed    int          // changes that could not be made
+	retrieved map[int]bool       // proven, by index into shown
+	learned   []map[uint32]int64 // true sizes, by folder and UID, that the upstream does not tell
+	changed   int                // changes made upstream
+	failed    int                // changes that could not be made
 }
 
 // Messages implements pop3.Session: the policy's view of the mailbox.
@@ -36,11 +38,12 @@ func (s *session) Messages(ctx context.Context) ([]pop3.Message, error) {
 	}
 	for i, verdict := range s.route.Policy.View(msgs, s.gateway.now()) {
 		if verdict.Show {
-			s.shown = append(s.shown, s.withKnownSize(msgs[i]))
+			s.shown = append(s.shown, msgs[i])
 		} else {
 			s.hidden++
 		}
 	}
+	s.useKnownSizes(ctx)
 	if s.route.ExactSizes {
 		s.measure(ctx)
 	}
@@ -54,26 +57,6 @@ func (s *session) listing() []pop3.Message {
 		list[i] = pop3.Message{Size: s.shown[i].Size, UIDL: s.uidl(&s.shown[i])}
 	}
 	return list
-}
-
-func (s *session) withKnownSize(m upstream.Message) upstream.Message {
-	if octets, ok := s.gateway.Shared.sizes.lookUp(s.sizeKey(&m)); ok {
-		m.Size, m.Exact = octets, true
-	}
-	return m
-}
-
-func (s *session) sizeKey(m *upstream.Message) sizeKey {
-	folder := s.mailbox.Folders()[m.ID.Folder]
-	return sizeKey{s.maildrop, folder.Name, folder.UIDValidity, m.ID.UID}
-}
-
-// learn remembers a true size. Only IMAP's UIDs still mean the same message in
-// the next session.
-func (s *session) learn(m *upstream.Message, octets int64) {
-	if key := s.sizeKey(m); key.uidValidity != 0 && !(m.Exact && m.Size == octets) {
-		s.gateway.Shared.sizes.learn(key, octets)
-	}
 }
 
 // Open implements pop3.Session.
@@ -147,6 +130,7 @@ func (s *session) Capabilities() []string { return []string{"EXPIRE " + s.route.
 // Close implements pop3.Session.
 func (s *session) Close() error {
 	defer s.lock.release()
+	s.keepSizes()
 	return s.mailbox.Close()
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/secret"
+	"github.com/restante-mail/restante/store"
 	"github.com/restante-mail/restante/upstream"
 )
 
@@ -213,6 +215,32 @@ func TestSizesAreLearned(t *testing.T) {
 			t.Errorf("exact %v: the second session lists %d, want 28", exact, got)
 		}
 		quit(t, second)
+	}
+}
+
+// TestLearnedSizesSurviveARestart: what a session learned is in the state file.
+func TestLearnedSizesSurviveARestart(t *testing.T) {
+	state, err := store.Open(filepath.Join(t.TempDir(), "state.db"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { state.Close() })
+	server, _ := memory(t, [][]byte{[]byte("Subject: lines\n\none\ntwo\n"), []byte("Subject: true\r\n\r\n")})
+	for run, want := range []int64{24 + 17, 28 + 17} {
+		backend := over(server, nil)
+		backend.Shared.Store = state // a new process knows nothing else
+		address := front(t, backend)
+		c := signIn(t, address)
+		if _, total, err := c.Stat(t.Context()); total != want || err != nil {
+			t.Errorf("run %d: STAT says %d, %v; want %d", run, total, err, want)
+		}
+		retrieve(t, c, 1)
+		retrieve(t, c, 2)
+		quit(t, c)
+		connect(t, address).Login(t.Context(), user, secret.New(password)) // once it is let in, the first session is over
+	}
+	if info, err := state.Info(t.Context()); err != nil || info.Folders != 1 {
+		t.Errorf("%+v, %v; want the sizes of one folder", info, err)
 	}
 }
 

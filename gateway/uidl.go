@@ -11,7 +11,7 @@ import (
 // default, so that a Dovecot POP3 server can be replaced unnoticed. What a POP3
 // upstream calls its messages is passed on.
 func (s *session) uidl(m *upstream.Message) string {
-	folder := s.mailbox.Folders()[m.ID.Folder]
+	folder := s.folders[m.ID.Folder]
 	if folder.UIDValidity == 0 {
 		return m.UIDL
 	}

@@ -24,7 +24,8 @@ var mayImport = map[string][]string{
 	"proxy":                {"upstream", "secret", "pop3"},
 	"config":               {"policy"},
 	"memimap":              {"secret"},
-	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config"},
+	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store"},
+	"store/storetest":      {"store"},
 }
 
 // libraryOnlyIn keeps a library behind the package that defends against it.

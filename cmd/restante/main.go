@@ -44,10 +44,11 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, ""} })
-	root.AddCommand(serveCommand(), demoCommand(), checkCommand(), versionCommand())
-	for _, c := range root.Commands() {
+	for _, c := range []*cobra.Command{serveCommand(), demoCommand(), checkCommand(), versionCommand()} {
 		c.Args = noArguments
+		root.AddCommand(c)
 	}
+	root.AddCommand(stateCommand())
 	root.Args = noArguments
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	return root

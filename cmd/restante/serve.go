@@ -23,6 +23,7 @@ type serveOptions struct {
 	cert     string
 	key      string
 	policy   string
+	state    string
 	log      config.Log
 }
 
@@ -51,6 +52,7 @@ func serveCommand() *cobra.Command {
 	f.StringVar(&o.cert, "cert", "", "certificate chain for clients (PEM)")
 	f.StringVar(&o.key, "key", "", "private key of --cert (PEM)")
 	f.StringVar(&o.policy, "policy", "", "policy preset (default classic)")
+	f.StringVar(&o.state, "state", "", "file to remember in between restarts (default: none)")
 	f.StringVar(&o.log.Level, "log-level", "info", "error, warn, info or debug")
 	f.StringVar(&o.log.Format, "log-format", "text", "text or json")
 	return c
@@ -63,7 +65,7 @@ func (o *serveOptions) load() (*config.Config, error) {
 	}
 	c, err := config.ForUpstream(o.upstream, o.listen, o.cert, o.key, o.policy)
 	if err == nil {
-		c.Log = o.log
+		c.Log, c.State = o.log, o.state
 	}
 	return c, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/restante-mail/restante/config"
 	"github.com/restante-mail/restante/gateway"
 	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/store"
 )
 
 // A service is all that a process serves. Its configuration may be replaced
@@ -37,9 +38,12 @@ func newService(log *logrus.Logger) *service {
 // apply makes next the configuration that new connections get. All that can
 // fail is done before anything is replaced, so an error means that nothing
 // changed.
-func (s *service) apply(_, next *config.Snapshot) error {
+func (s *service) apply(old, next *config.Snapshot) error {
 	made := &generation{}
-	var err error
+	err := s.openState(old, next)
+	if err != nil {
+		return err
+	}
 	if made.upstreams, err = openUpstreams(next, s.now.upstreams, s.log); err != nil {
 		return err
 	}
@@ -53,6 +57,18 @@ func (s *service) apply(_, next *config.Snapshot) error {
 		s.log.Warn(w.Error())
 	}
 	return nil
+}
+
+// openState opens the state file, which one process owns from its start to its
+// end.
+func (s *service) openState(old, next *config.Snapshot) (err error) {
+	switch {
+	case old != nil && old.State != next.State:
+		return fmt.Errorf("state: cannot change from %q to %q while Restante runs; restart it", old.State, next.State)
+	case next.State != "" && s.shared.Store == nil:
+		s.shared.Store, err = store.Open(next.State, true)
+	}
+	return err
 }
 
 // openMissing opens a socket for every address that has none yet.
@@ -151,6 +167,9 @@ func (s *service) stop(grace time.Duration) error {
 	var errs []error
 	for _, g := range all {
 		errs = append(errs, g.upstreams.closeExcept(nil))
+	}
+	if s.shared.Store != nil {
+		errs = append(errs, s.shared.Store.Close())
 	}
 	s.log.Info("restante has stopped")
 	return errors.Join(errs...)
