@@ -102,7 +102,7 @@ func visit(ctx context.Context, path string) (*sql.DB, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	db, err := connect(path, 1, "_query_only=1")
+	db, err := connect(path, 1, "")
 	if err != nil {
 		return nil, "", err
 	}

@@ -118,8 +118,8 @@ const readers = 4
 // for itself.
 func connect(path string, connections int, more string) (*sql.DB, error) {
 	const always = "mode=rw&_busy_timeout=5000&_synchronous=FULL&_foreign_keys=1&_dqs=0&_defensive=1" +
-		"&_pragma=trusted_schema(0)&_pragma=cell_size_check(1)&_pragma=journal_size_limit(67108864)&"
-	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: always + more}
+		"&_pragma=trusted_schema(0)&_pragma=cell_size_check(1)&_pragma=journal_size_limit(67108864)"
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: always + "&" + more}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
 		return nil, explain(path, "open", err)
