@@ -42,7 +42,10 @@ type body struct {
 	lit  imap.LiteralReader // nil once it has failed
 	size int64              // of the literal
 	left int64
-	err  error // final
+	// verified: the server has said the UID before the text. Otherwise it is
+	// only at the end that the text is known to be the right one.
+	verified bool
+	err      error // final
 }
 
 // fetch begins to read a message's text. partial is nil for all of it.
@@ -78,6 +81,7 @@ func (b *body) begin() error {
 		for item := msg.Next(); item != nil; item = msg.Next() {
 			if text, ok := item.(imapclient.FetchItemDataBodySection); ok && text.Literal != nil {
 				b.lit, b.size, b.left = text.Literal, text.Literal.Size(), text.Literal.Size()
+				b.verified = b.l.f.textVerified()
 				return nil
 			}
 		}

@@ -116,6 +116,22 @@ func (l *link) dead() bool {
 	}
 }
 
+// cut tells whether the connection has ended in a way that casts no doubt on
+// what came before: it was closed, reset or silent, or the server said BYE. A
+// server that said what makes no sense may have done so before.
+func (l *link) cut() bool {
+	cause := l.f.cause()
+	var network net.Error
+	var bye *reply
+	switch {
+	case errors.Is(cause, net.ErrClosed):
+		return false // by us, or by the library in disgust
+	case errors.Is(cause, io.EOF), errors.Is(cause, io.ErrUnexpectedEOF), errors.As(cause, &bye):
+		return true
+	}
+	return errors.As(cause, &network)
+}
+
 // drop ends the connection without a word, and returns when the library's
 // reader is gone. No literal may be open.
 func (l *link) drop() {

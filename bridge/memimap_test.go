@@ -98,6 +98,9 @@ func stored(box *memimap.Mailbox) (list []mailboxtest.Stored) {
 	return list
 }
 
+// fixedTime is when test messages arrive.
+var fixedTime = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+
 var alice = upstream.Login{User: "alice", Secret: secret.New("secret"), Session: "test"}
 
 // open makes an Upstream that is closed when the test ends.

@@ -184,10 +184,12 @@ func (r *reader) nextPiece() error {
 }
 
 // resume goes on where the connection broke, over a new one, if the message is
-// still what it was. Otherwise it returns what broke it.
+// still what it was, and what has come of it is beyond doubt. Otherwise it
+// returns what broke it.
 func (r *reader) resume(broke error) error {
+	verified := r.b.verified
 	r.b = nil
-	if r.resumed || r.listed < 0 || !r.m.broke(r.ctx, broke) {
+	if r.resumed || !verified || r.listed < 0 || !r.m.broke(r.ctx, broke) || !r.m.link.cut() {
 		return broke
 	}
 	r.resumed, r.piece = true, resumePiece

@@ -84,12 +84,16 @@ func (s status) hasArguments() bool {
 	return false
 }
 
-// isUIDSet tells whether b is a set of UIDs without a star.
+// isUIDSet tells whether b is a set of UIDs without a star, in ascending order.
+// The library sorts sets; of others it would lose which UID became which.
 func isUIDSet(b []byte) bool {
+	last := int64(0)
 	for _, word := range bytes.FieldsFunc(b, func(r rune) bool { return r == ',' || r == ':' }) {
-		if n, err := number(word, 1<<32-1); err != nil || n == 0 {
+		n, err := number(word, 1<<32-1)
+		if err != nil || n <= last {
 			return false
 		}
+		last = n
 	}
 	return len(b) > 0 && b[0] >= '0' && b[0] <= '9' && b[len(b)-1] >= '0' && b[len(b)-1] <= '9'
 }

@@ -17,6 +17,13 @@ func (f *framing) expectText(uid uint32, offset int64) {
 	f.want = &want{uid: uid, offset: offset}
 }
 
+// textVerified tells whether the response has said the UID that was asked for.
+func (f *framing) textVerified() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.want.verified
+}
+
 // streams tells whether u is a FETCH response that ends where the text begins
 // for which we wait.
 func (f *framing) streams(u []byte) bool {
