@@ -43,6 +43,9 @@ var kindByText = []struct {
 	{"is not enabled for imap", upstream.Denied},                      // various
 	{"your account is not enabled for imap use", upstream.Denied},     // Gmail
 	{"plaintext authentication disallowed", upstream.Denied},          // Dovecot
+	{"mailbox doesn't exist", upstream.Denied},                        // Dovecot, without a code
+	{"mailbox does not exist", upstream.Denied},                       // Cyrus
+	{"unknown mailbox", upstream.Denied},                              // Gmail
 	{"temporary authentication failure", upstream.Unavailable},        // Dovecot
 	{"internal error occurred", upstream.Unavailable},                 // Dovecot
 	{"server unavailable", upstream.Unavailable},                      // Exchange
