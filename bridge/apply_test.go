@@ -340,25 +340,15 @@ func TestApplyReconnectsOnce(t *testing.T) {
 // TestApplyStalls: silence at QUIT is an error in time.
 func TestApplyStalls(t *testing.T) {
 	f := newFake(t, "one")
+	ctx, cancel := context.WithCancel(t.Context())
 	f.instead = func(c *fakeConn, _ int, command string) bool {
 		if strings.HasPrefix(command, "UID EXPUNGE") {
+			cancel()
 			c.stall()
 		}
 		return false
 	}
 	m, _ := f.opened()
-	ctx, cancel := context.WithCancel(t.Context())
-	stalled := m.link.f.dead
-	go func() {
-		for len(f.heard("UID EXPUNGE")) == 0 {
-			select {
-			case <-stalled:
-				return
-			default:
-			}
-		}
-		cancel()
-	}()
 	r := m.Apply(ctx, []upstream.Change{change(11, upstream.Expunge, ""), change(11, upstream.MarkSeen, "")})
 	kindIs(t, r[0].Err, upstream.Unavailable, "canceled")
 	if r[1].Err != nil { // flags go first

@@ -159,10 +159,9 @@ func (c *fakeConn) send(format string, args ...any) {
 	}
 }
 
-// ok, no and bad complete the command.
-func (c *fakeConn) ok(text string)  { c.send("%s OK %s\r\n", c.tag, text) }
-func (c *fakeConn) no(text string)  { c.send("%s NO %s\r\n", c.tag, text) }
-func (c *fakeConn) bad(text string) { c.send("%s BAD %s\r\n", c.tag, text) }
+// ok and no complete the command.
+func (c *fakeConn) ok(text string) { c.send("%s OK %s\r\n", c.tag, text) }
+func (c *fakeConn) no(text string) { c.send("%s NO %s\r\n", c.tag, text) }
 
 // stall says nothing until the client hangs up.
 func (c *fakeConn) stall() { io.Copy(io.Discard, c.r) }

@@ -199,7 +199,7 @@ func (s *step) expungeGmail(l *link) error {
 	switch {
 	case errors.Is(err, errNoFolder):
 		return &upstream.Error{Kind: upstream.Denied, Doing: "expunge",
-			Err: errors.New("Gmail removes mail only from its Trash, and that is hidden; show it in Gmail's label settings")}
+			Err: errors.New("mail can only be removed from the Trash of Gmail, and that is hidden; show it in Gmail's label settings")}
 	case err != nil:
 		return err
 	case sameFolder(trash, s.m.folders[s.batch.folder].name):
