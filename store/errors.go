@@ -20,6 +20,7 @@ var (
 	ErrNotState    = errors.New("is not a state file of Restante: name the right file; this one was left as it is")
 	ErrCorrupt     = errors.New("is damaged: stop Restante and run \"restante state restore\" with a backup, or move the file away and run \"restante state init\"")
 	ErrNewer       = errors.New("was written by a newer version of Restante: run that version, or restore a backup made before the upgrade; this file was left as it is")
+	ErrOlder       = errors.New("was made by an older version of Restante: start this version once, which brings it up to date, and try again")
 	ErrInUse       = errors.New("is in use by another process: stop that one first, or give this one a state file of its own")
 	ErrFull        = errors.New("the disk is full: make room; what was remembered before is intact")
 	ErrNoWAL       = errors.New("its file system cannot hold it (a network file system?): put it on a local disk")

@@ -68,12 +68,25 @@ func inspect(ctx context.Context, db *sql.DB, path string) (Info, error) {
 		return Info{}, explain(path, "look at it", err)
 	}
 	i.Created = time.Unix(created, 0)
+	if err := inspectViews(ctx, db, &i); err != nil {
+		return Info{}, explain(path, "look at it", err)
+	}
 	for _, suffix := range companions[:2] { // the index is made anew each time
 		if stat, err := os.Stat(path + suffix); err == nil {
 			i.Octets += stat.Size()
 		}
 	}
 	return i, nil
+}
+
+// inspectViews counts what a file of version 1 does not have.
+func inspectViews(ctx context.Context, db *sql.DB, i *Info) error {
+	if i.Schema < 2 {
+		return nil
+	}
+	return db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM view),
+		(SELECT coalesce(sum(length(memories)), 0) FROM memory_block), (SELECT count(*) FROM held)`).
+		Scan(&i.Views, &i.ViewOctets, &i.Held)
 }
 
 // today is the day that use is remembered by. Days are enough to tell what is

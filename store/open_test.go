@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -145,7 +146,7 @@ func TestSettings(t *testing.T) {
 	f := fresh(t)
 	for pragma, want := range map[string]string{
 		"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000", "trusted_schema": "0",
-		"application_id": "1382372212", "user_version": "1", "journal_size_limit": "67108864",
+		"application_id": "1382372212", "user_version": strconv.Itoa(len(schema)), "journal_size_limit": "67108864",
 	} {
 		var got string
 		if err := f.writer.db.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {

@@ -14,9 +14,12 @@ const applicationID = 0x52655374
 //go:embed schema/0001.sql
 var version1 string
 
+//go:embed schema/0002.sql
+var version2 string
+
 // schema leads from an empty file to the newest version: step i makes version
 // i+1.
-var schema = []string{version1}
+var schema = []string{version1, version2}
 
 // errDamaged is what SQLite's own check found.
 var errDamaged = errors.New("check failed")

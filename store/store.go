@@ -18,9 +18,10 @@ import (
 // or a power cut. If it returns because ctx ended, it may have happened or
 // not. Reads do not wait for writes.
 //
-// Everything in it so far only saves work: true sizes can be learned again and
-// listings fetched again. So a caller takes an error as "unknown", logs it and
-// goes on; a broken store must not stop mail.
+// True sizes and listings only save work: they can be learned and fetched again.
+// So a caller takes an error as "unknown", logs it and goes on. What a view
+// remembers is another matter: without it deleted mail would come back, so an
+// error means that nothing is known, and never that nothing is remembered.
 //
 // Keys are data: up to MaxKey octets, any but NUL. A longer one fails with
 // ErrTooLarge.
@@ -39,6 +40,17 @@ type Store interface {
 	// SaveListing replaces what is saved under the key. It fails with
 	// ErrTooLarge if the blob is larger than MaxListing.
 	SaveListing(ctx context.Context, key string, blob []byte) error
+
+	// View returns what is remembered of a view, at one moment; a View that has
+	// not Begun if nothing is. It is the caller's.
+	View(ctx context.Context, key ViewKey) (View, error)
+	// Intend remembers what is about to be changed upstream, in one
+	// transaction, until Remember settles it. A view that is not known begins.
+	Intend(ctx context.Context, key ViewKey, at int64, deeds []Deed) (id int64, err error)
+	// Remember adds to what is remembered of a view, in one transaction.
+	Remember(ctx context.Context, key ViewKey, c Changes) error
+	// Approvals returns the rules that an administrator approved, and when.
+	Approvals(ctx context.Context) (map[string]int64, error)
 
 	// Info says what the store is and how much it holds.
 	Info(ctx context.Context) (Info, error)
@@ -89,4 +101,8 @@ type Info struct {
 	Folders, SizeOctets int64
 	// Listings remembered, and the octets that these take.
 	Listings, ListingOctets int64
+	// Views that remember something, and the octets that their messages take.
+	Views, ViewOctets int64
+	// Held maildrops.
+	Held int64
 }

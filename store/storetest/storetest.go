@@ -43,6 +43,16 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a context that has ended", ended},
 		{"info counts", info},
 		{"closed", closed},
+		{"a view nobody knows", viewUnknown},
+		{"a view remembers", viewRemembers},
+		{"facts of a view add up", viewFactsAddUp},
+		{"a view forgets what it is told to", viewPurges},
+		{"lives of a folder", viewLives},
+		{"intents are settled", viewIntents},
+		{"a view, many at once", viewTogether},
+		{"bounds of a view", viewBounds},
+		{"fifty thousand memories", viewMany},
+		{"a view, closed", viewClosed},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

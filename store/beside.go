@@ -1,0 +1,209 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// What follows is for an administrator, and works beside the process that owns
+// the file: SQLite serializes the writers, each call here is one transaction,
+// and none touches what the owner keeps count of in memory. A session that runs
+// meanwhile adds facts and overwrites none.
+
+// Look is what a view remembers, read beside the owner, with the approvals.
+func Look(ctx context.Context, path string, key ViewKey) (View, map[string]int64, error) {
+	db, path, err := visit(ctx, path)
+	if err != nil {
+		return View{}, nil, err
+	}
+	err = mustBeNew(ctx, db)
+	var v View
+	if err == nil {
+		v, err = readView(ctx, db, key)
+	}
+	var approved map[string]int64
+	if err == nil {
+		approved, err = readApprovals(ctx, db)
+	}
+	return v, approved, errors.Join(explain(path, "look at it", err), db.Close())
+}
+
+// Approve makes rules of retention effective.
+func Approve(ctx context.Context, path string, rules []string, at int64) error {
+	return amend(ctx, path, "approve", func(tx *sql.Tx) error {
+		for _, rule := range rules {
+			if _, err := tx.Exec(`INSERT OR REPLACE INTO approval (rule, approved) VALUES (?, ?)`, rule, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Hold suspends the removals from a maildrop, or lets them go on.
+func Hold(ctx context.Context, path, maildrop string, on bool) error {
+	return amend(ctx, path, "hold", func(tx *sql.Tx) error {
+		statement := `DELETE FROM held WHERE maildrop = ?`
+		if on {
+			statement = `INSERT OR IGNORE INTO held (maildrop) VALUES (?)`
+		}
+		_, err := tx.Exec(statement, maildrop)
+		return err
+	})
+}
+
+// Forget forgets all views of a maildrop and its hold, and returns how many
+// views that were. Sizes and listings, which only save work, stay until there
+// is no room for them.
+func Forget(ctx context.Context, path, maildrop string) (views int64, err error) {
+	err = amend(ctx, path, "forget", func(tx *sql.Tx) error {
+		done, err := tx.Exec(`DELETE FROM view WHERE maildrop = ?`, maildrop)
+		if err != nil {
+			return err
+		}
+		if views, err = done.RowsAffected(); err != nil {
+			return err
+		}
+		_, err = tx.Exec(`DELETE FROM held WHERE maildrop = ?`, maildrop)
+		return err
+	})
+	return views, err
+}
+
+// Undone says what undeleting a view's last session came to.
+type Undone struct {
+	// Shown messages were hidden, and are shown from the next sign-in on.
+	Shown []Deed
+	// Returning messages will be moved back at the next sign-in.
+	Returning []Deed
+	// Lost messages were expunged, or moved nobody knows where.
+	Lost []Deed
+}
+
+// Undelete takes back what the view's last session hid or moved. A second call
+// finds nothing.
+func Undelete(ctx context.Context, path string, key ViewKey) (u Undone, err error) {
+	err = amend(ctx, path, "undelete", func(tx *sql.Tx) error {
+		u = Undone{}
+		return u.take(ctx, tx, key)
+	})
+	return u, err
+}
+
+func (u *Undone) take(ctx context.Context, tx *sql.Tx, key ViewKey) error {
+	var view int64
+	var undo, back []byte
+	err := tx.QueryRowContext(ctx, `SELECT id, undo, back FROM view WHERE maildrop = ? AND name = ?`, key.Maildrop, key.View).
+		Scan(&view, &undo, &back)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	var deeds []Deed
+	if err == nil {
+		err = errors.Join(readDeeds(undo, &deeds), readDeeds(back, &u.Returning))
+	}
+	if err != nil {
+		return err
+	}
+	for _, d := range deeds {
+		if err := u.one(tx, view, d); err != nil {
+			return err
+		}
+	}
+	if back, err = json.Marshal(u.Returning); err != nil || len(deeds) == 0 {
+		return err
+	}
+	_, err = tx.Exec(`UPDATE view SET undo = NULL, back = ? WHERE id = ?`, back, view)
+	return err
+}
+
+func (u *Undone) one(tx *sql.Tx, view int64, d Deed) error {
+	switch {
+	case d.Do == "hide":
+		u.Shown = append(u.Shown, d)
+		return unhide(tx, view, d)
+	case d.Do == "move" && d.To.UID != 0:
+		u.Returning = append(u.Returning, d)
+	case d.Do == "move", d.Do == "expunge":
+		u.Lost = append(u.Lost, d)
+	}
+	return nil
+}
+
+// unhide gives a message another life, in which nobody has retrieved or deleted
+// it: what happens from now on happens to the new UIDL.
+func unhide(tx *sql.Tx, view int64, d Deed) error {
+	var folder int64
+	err := tx.QueryRow(`SELECT id FROM view_folder WHERE view = ? AND name = ? AND uid_validity = ?`, view, d.Folder, d.UIDValidity).
+		Scan(&folder)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	block := int64(blockOf(d.UIDValidity, d.Key))
+	memories, err := readBlock(tx, folder, block)
+	if err != nil {
+		return err
+	}
+	for i := range memories {
+		if m := &memories[i]; m.Key == d.Key {
+			m.First, m.Last, m.Deleted, m.Hidden, m.Wish = 0, 0, 0, 0, ""
+			m.Lives++
+		}
+	}
+	return writeBlock(tx, folder, block, memories)
+}
+
+// amend changes a state file in one transaction, whoever owns it.
+func amend(ctx context.Context, path, doing string, change func(*sql.Tx) error) error {
+	path, err := locate(path)
+	if err == nil {
+		err = mustExist(path)
+	}
+	if err != nil {
+		return err
+	}
+	db, err := connect(path, 1, "_txlock=immediate")
+	if err != nil {
+		return err
+	}
+	err = amendOpen(ctx, db, path, change)
+	return errors.Join(explain(path, doing, err), db.Close())
+}
+
+func amendOpen(ctx context.Context, db *sql.DB, path string, change func(*sql.Tx) error) error {
+	if err := identify(ctx, db, path, len(schema)); err != nil {
+		return err
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing to do after Commit
+	if err := mustBeNew(ctx, tx); err != nil {
+		return err
+	}
+	if err := change(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// mustBeNew refuses a file that its owner has to bring up to date first.
+func mustBeNew(ctx context.Context, db interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}) error {
+	var version int
+	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return err
+	}
+	if version < len(schema) {
+		return fmt.Errorf("%w (schema version %d; this program has %d)", ErrOlder, version, len(schema))
+	}
+	return nil
+}
