@@ -47,6 +47,7 @@ type Memory struct {
 type stored struct {
 	uid    int
 	octets []byte
+	size   int64 // in canonical form
 }
 
 // Delivered is what Done was told of message I.
@@ -76,7 +77,7 @@ func (m *Memory) Add(messages ...[]byte) {
 	defer m.mu.Unlock()
 	for _, octets := range messages {
 		m.nextUID++
-		m.mail = append(m.mail, stored{m.nextUID, octets})
+		m.mail = append(m.mail, stored{m.nextUID, octets, int64(len(Canonical(octets)))})
 	}
 }
 
@@ -156,7 +157,7 @@ func (s *session) Messages(ctx context.Context) ([]pop3.Message, error) {
 	s.listed = true
 	messages := make([]pop3.Message, len(s.mail))
 	for i, one := range s.mail {
-		messages[i].Size = int64(len(Canonical(one.octets)))
+		messages[i].Size = one.size
 		messages[i].UIDL = fmt.Sprintf("memory-%d", one.uid)
 		if s.m.UIDL != nil {
 			messages[i].UIDL = s.m.UIDL(one.uid)
@@ -178,7 +179,7 @@ func (s *session) Open(ctx context.Context, i, lines int) (pop3.Body, error) {
 	if s.m.OnRead != nil {
 		s.body.Reader = s.m.OnRead(ctx, i, s.body.Reader)
 	}
-	s.body.size, s.body.exact = int64(len(Canonical(s.mail[i].octets))), true
+	s.body.size, s.body.exact = s.mail[i].size, true
 	if s.m.Size != nil {
 		s.body.size, s.body.exact = s.m.Size(i, s.body.size)
 	}
