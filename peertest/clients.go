@@ -1,7 +1,6 @@
 package peertest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -51,9 +50,7 @@ type Client struct {
 	Modes []TLS
 	// Tops: while it keeps mail it reads messages with TOP, so that a server
 	// can not tell that they were retrieved.
-	Tops bool
-	// adds is what it puts before a message on delivery.
-	adds  string
+	Tops  bool
 	fetch func(t T, a Account, inbox string)
 }
 
@@ -70,11 +67,7 @@ func (c Client) Fetch(t T, a Account) [][]byte {
 		o.mkdir(t, filepath.Join(inbox, sub))
 	}
 	c.fetch(t, a, inbox)
-	messages := readDir(t, filepath.Join(inbox, "new"))
-	for i := range messages {
-		messages[i] = bytes.TrimPrefix(messages[i], []byte(c.adds))
-	}
-	return messages
+	return readDir(t, filepath.Join(inbox, "new"))
 }
 
 func readDir(t T, dir string) [][]byte {
@@ -100,7 +93,7 @@ func Clients() []Client {
 	return []Client{
 		{Name: "curl", Modes: all, fetch: curl},
 		{Name: "fetchmail", Modes: all, Remembers: true, Tops: true, fetch: fetchmail},
-		{Name: "getmail", Modes: []TLS{NoTLS, ImplicitTLS}, Remembers: true, adds: "Return-Path: <unknown>\n", fetch: getmail},
+		{Name: "getmail", Modes: []TLS{NoTLS, ImplicitTLS}, Remembers: true, fetch: getmail},
 		{Name: "mpop", Modes: all, Remembers: true, fetch: mpop},
 		{Name: "python3", Modes: all, fetch: poplib},
 	}
@@ -191,21 +184,19 @@ func fetchmail(t T, a Account, inbox string) {
 		"--fetchmailrc", writeConfig(t, a, "fetchmailrc", rc), "--pidfile", filepath.Join(a.Home, "pid")}, 1)
 }
 
-// getmail does not deliver as root, so it is told to step down.
 func getmail(t T, a Account, inbox string) {
 	t.Helper()
-	deliverAs := ""
-	if o := ordinaryUser(t); o.root {
-		deliverAs = "user = " + o.user + "\n"
-	}
 	kind, tls := "SimplePOP3Retriever", ""
 	if a.TLS != NoTLS {
 		kind, tls = "SimplePOP3SSLRetriever", "ca_certs = "+a.CA+"\n"
 	}
+	sink, stop := lmtp(t, filepath.Join(inbox, "new"))
+	defer stop()
+	host, port, _ := net.SplitHostPort(sink)
 	rc := fmt.Sprintf("[retriever]\ntype = %s\nserver = %s\nport = %s\nusername = %s\npassword = %s\n%s"+
-		"[destination]\ntype = Maildir\npath = %s/\n%s"+
+		"[destination]\ntype = MDA_lmtp\nhost = %s\nport = %s\noverride = alice@example.com\n"+
 		"[options]\nread_all = false\ndelete = %v\ndelivered_to = false\nreceived = false\nverbose = 2\n",
-		kind, a.host(), a.port(), a.User, a.Password, tls, inbox, deliverAs, !a.Keep)
+		kind, a.host(), a.port(), a.User, a.Password, tls, host, port, !a.Keep)
 	run(t, a, "", "getmail", []string{"--getmaildir", a.Home, "--rcfile", writeConfig(t, a, "getmailrc", rc)})
 }
 
