@@ -44,10 +44,28 @@ func (s *session) Messages(ctx context.Context) ([]pop3.Message, error) {
 		}
 	}
 	s.useKnownSizes(ctx)
+	s.expect()
 	if s.route.ExactSizes {
 		s.measure(ctx)
+		s.expect() // all of it again, by the client
 	}
 	return s.listing(), nil
+}
+
+// expect tells the mailbox what the client may retrieve.
+func (s *session) expect() {
+	if mailbox, ok := s.mailbox.(upstream.Predictor); ok {
+		mailbox.Expect(s.shown)
+	}
+}
+
+// BeforeWait implements pop3.Waiter.
+func (s *session) BeforeWait(call func()) bool {
+	mailbox, ok := s.mailbox.(upstream.Predictor)
+	if ok {
+		mailbox.BeforeWait(call)
+	}
+	return ok
 }
 
 // listing is what LIST and UIDL say.

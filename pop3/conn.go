@@ -41,6 +41,7 @@ type conn struct {
 	user        string // of USER, until PASS
 	bad         int    // bad commands in a row
 	maildrop    maildrop
+	streaming   bool // a message is being sent
 	unproven    []delivery
 	waiting     atomic.Int64 // since when the client has been waited for, Unix time in ns; 0: it is not
 

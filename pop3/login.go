@@ -81,6 +81,9 @@ func (c *conn) signIn(cred Credentials) error {
 		return c.signInFailed(refused)
 	}
 	c.maildrop.session = session
+	if waiter, ok := session.(Waiter); ok {
+		c.maildrop.waits = waiter.BeforeWait(c.beforeWait)
+	}
 	c.sum.Mechanism = cred.Mechanism
 	if err := c.enter(everybody); err != nil {
 		return err

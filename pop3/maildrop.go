@@ -10,6 +10,7 @@ import (
 // the client's marks on it.
 type maildrop struct {
 	session  Session // nil before sign-in
+	waits    bool    // the session tells before it waits
 	listed   bool
 	messages []Message
 	hasUIDLs bool

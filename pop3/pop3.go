@@ -106,6 +106,15 @@ type LastKnower interface {
 // of MayDelete is the answer to DELE, and the message is not marked.
 type DeleteRefuser interface{ MayDelete(i int) error }
 
+// A Waiter is a Session that knows when it waits. Answers to pipelined commands
+// must not be held back while it does, and else leave in few large writes.
+type Waiter interface {
+	// BeforeWait sets what Open, and a Body's Read, call before they wait for
+	// anything, in the goroutine that called them. If it returns false the
+	// Session can not tell, and might wait at any time.
+	BeforeWait(call func()) bool
+}
+
 // A Sniffer is a Body that wants to see the message as it is sent: CRLF line
 // ends, dots not stuffed. Sniff must not keep p.
 type Sniffer interface{ Sniff(p []byte) }

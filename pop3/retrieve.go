@@ -41,8 +41,11 @@ func (c *conn) top(arg string) error {
 
 // retrieve sends message i, or with lines >= 0 the top of it.
 func (c *conn) retrieve(i, lines int) error {
-	if err := c.flush(); err != nil {
-		return c.lost(err)
+	if !c.maildrop.waits {
+		c.beforeWait()
+	}
+	if c.w.err != nil {
+		return c.lost(c.w.err)
 	}
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	defer cancel(context.Canceled)
@@ -61,6 +64,14 @@ func (c *conn) retrieve(i, lines int) error {
 	t.sniffer, _ = body.(Sniffer)
 	defer t.finish()
 	return t.run()
+}
+
+// beforeWait sends what was answered so far. Within a message that has begun
+// to be sent, it is stream that does so, and keeps its tail.
+func (c *conn) beforeWait() {
+	if !c.streaming {
+		_ = c.flush() // w keeps the error
+	}
 }
 
 // transfer is one message on its way, in one pass and bounded memory:
@@ -99,6 +110,8 @@ func (t *transfer) run() error {
 		return t.c.failed(t.doing(), err)
 	}
 	t.answer(size, exact, err == io.EOF)
+	t.c.streaming = true
+	defer func() { t.c.streaming = false }()
 	if err = t.stream(err); err != nil {
 		return err
 	}

@@ -38,6 +38,9 @@ type Login struct {
 	// Folders that make up the maildrop, in order; none means INBOX alone. A
 	// special-use name like \Junk stands for the folder that has it.
 	Folders []string
+	// NeedSeen: decisions depend on \Seen. Otherwise a listing may lack it
+	// for messages that were listed before.
+	NeedSeen bool
 }
 
 // A Mailbox is one upstream mailbox as it was when it was opened, for one
@@ -62,6 +65,19 @@ type Mailbox interface {
 	Apply(ctx context.Context, changes []Change) []Result
 	// Close lets go of the connection. Without Apply nothing was changed.
 	Close() error
+}
+
+// A Predictor is a Mailbox that can ask the server for messages before the
+// client does.
+type Predictor interface {
+	// Expect tells what the client may open, in the order of its numbers,
+	// which is that of Messages with gaps. Without it nothing is read ahead.
+	// What was opened before does not count: it may be opened again. The
+	// Mailbox keeps the slice.
+	Expect(order []Message)
+	// BeforeWait sets what is called, in the goroutine that called Open or
+	// Read, whenever one of these must wait for the server.
+	BeforeWait(call func())
 }
 
 // A Folder is one folder of the mailbox. A POP3 server has one, named INBOX.
