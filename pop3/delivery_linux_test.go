@@ -88,7 +88,8 @@ func TestProvenByAcknowledgement(t *testing.T) {
 // that comes later does.
 func TestBufferedOctetsProveNothing(t *testing.T) {
 	m := pop3test.NewMemory(middling())
-	noop := make(chan []pop3test.Delivered, 2)
+	noop, opened, proceed := make(chan []pop3test.Delivered, 1), make(chan struct{}), make(chan struct{})
+	m.OnOpen = func(context.Context, int, int) error { close(opened); <-proceed; return nil }
 	client, _, ended := serveDeaf(t, m, func(s *pop3.Server) {
 		s.Hooks.Command = func(_ pop3.Peer, line string) {
 			if line == "NOOP" {
@@ -97,8 +98,13 @@ func TestBufferedOctetsProveNothing(t *testing.T) {
 		}
 	})
 	_, _ = io.WriteString(client, "RETR 1\r\nNOOP\r\n")
-	if d := <-noop; len(d) != 0 {
-		t.Errorf("a pipelined NOOP proved %+v", d)
+	<-opened
+	_, _ = io.WriteString(client, "NOOP\r\n") // waits in the kernel, unread
+	close(proceed)
+	for range 2 {
+		if d := <-noop; len(d) != 0 {
+			t.Errorf("a pipelined NOOP proved %+v", d)
+		}
 	}
 	_, _ = io.WriteString(client, "NOOP\r\n") // may still overtake the terminator
 	<-noop                                    // but to read it, the server had to send the terminator
