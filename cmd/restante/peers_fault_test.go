@@ -12,9 +12,9 @@ import (
 	"github.com/restante-mail/restante/peertest"
 )
 
-// patience is how long an answer may take where the upstream is given two
-// seconds.
-const patience = 20 * time.Second
+// patience is how long an answer may take where the upstream is given four
+// seconds, on a busy machine.
+const patience = 40 * time.Second
 
 // Another IMAP client removes, adds and flags during the session: numbers stay,
 // and only what this session deleted goes.
@@ -87,13 +87,13 @@ func hangUp(t *testing.T, binary string) {
 }
 
 // behindRelay starts a Dovecot with messages, a relay before it, and Restante
-// before that, with an upstream timeout of two seconds.
+// before that, with an upstream timeout of four seconds.
 func behindRelay(t *testing.T, binary string, messages ...[]byte) (*peertest.DovecotServer, *peertest.Relay, *peertest.RestanteServer) {
 	t.Helper()
 	d := peertest.Dovecot(t, alice())
 	d.Deliver("alice", "INBOX", messages...)
 	relay := peertest.NewRelay(t, d.IMAPAddr())
-	r := peertest.Restante(t, binary, peertest.For("imap://"+relay.Addr(), `timeout = "2s"`, `list_timeout = "2s"`))
+	r := peertest.Restante(t, binary, peertest.For("imap://"+relay.Addr(), `timeout = "4s"`, `list_timeout = "4s"`))
 	noSecrets(t, r)
 	return d, relay, r
 }
