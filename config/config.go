@@ -31,6 +31,9 @@ type Config struct {
 	Log Log `toml:"log"`
 	// State is the file that remembers between sessions; "": nothing does.
 	State string `toml:"state"`
+	// StateFailure is what becomes of sessions that would have to remember
+	// something while State cannot be written: refuse or read-only.
+	StateFailure string `toml:"state_failure"`
 	// ShutdownTime is how long running sessions may go on after a stop was
 	// asked for.
 	ShutdownTime Duration `toml:"shutdown_time"`

@@ -41,6 +41,9 @@ func Defaults() *Config {
 			SignIns: 3,
 		},
 		Log: Log{Level: "info", Format: "text"},
+		// A client that cannot delete asks for everything again; one that is
+		// refused comes back later.
+		StateFailure: "refuse",
 		// Most sessions last seconds; service managers kill after 90.
 		ShutdownTime: Duration{30 * time.Second},
 	}

@@ -72,7 +72,7 @@ func (r *reader) add(file string) {
 		return
 	}
 	o := newOutline(file, data)
-	part := &Config{TLS: r.TLS, Limits: r.Limits, Log: r.Log, ShutdownTime: r.ShutdownTime, State: r.State}
+	part := &Config{TLS: r.TLS, Limits: r.Limits, Log: r.Log, ShutdownTime: r.ShutdownTime, State: r.State, StateFailure: r.StateFailure}
 	o.decode(data, part)
 	part.resolve(filepath.Dir(file), o.places)
 	r.merge(o, part)
@@ -190,7 +190,8 @@ func (r *reader) merge(o *outline, part *Config) {
 			r.places[r.moved(path)] = w
 		}
 	}
-	r.TLS, r.Limits, r.Log, r.ShutdownTime, r.State = part.TLS, part.Limits, part.Log, part.ShutdownTime, part.State
+	r.TLS, r.Limits, r.Log, r.ShutdownTime = part.TLS, part.Limits, part.Log, part.ShutdownTime
+	r.State, r.StateFailure = part.State, part.StateFailure
 	r.Listeners = append(r.Listeners, part.Listeners...)
 	r.Upstreams = append(r.Upstreams, part.Upstreams...)
 	r.Routes = append(r.Routes, part.Routes...)

@@ -54,8 +54,8 @@ Url = "imaps://b.example.com"
 ` + good + `[audit]
 file = "audit.jsonl"
 `, []string{
-		`c.toml:1: views: unknown key; known are limits, listener, log, policy, route, shutdown_time, state, tls, upstream`,
-		`c.toml:7: audit: unknown key; known are limits, listener, log, policy, route, shutdown_time, state, tls, upstream`,
+		`c.toml:1: views: unknown key; known are limits, listener, log, policy, route, shutdown_time, state, state_failure, tls, upstream`,
+		`c.toml:7: audit: unknown key; known are limits, listener, log, policy, route, shutdown_time, state, state_failure, tls, upstream`,
 	}},
 	{"a typing error in a needed key is one problem", `[[listener]]
 adress = "127.0.0.1:1110"
@@ -274,7 +274,7 @@ max_age = "-5h"
 `, []string{
 		`c.toml:11: route[0].user_regex: stands beside user; keep one of them`,
 		`c.toml:12: route[0].upstream: there is no [[upstream]] with the name "new"`,
-		`c.toml:13: route[0].policy: there is no [policy.nice], and no preset with this name; presets are classic, gmail-archive, gmail-trash, read-only, recent`,
+		`c.toml:13: route[0].policy: there is no [policy.nice], and no preset with this name; presets are classic, gmail-archive, gmail-trash, keep, keep-days, read-only, recent`,
 		`c.toml:14: route[1].upstream: is missing; name one of the upstreams`,
 		`c.toml:15: route[1].user_regex: "(unclosed" is not a regular expression: missing closing )`,
 		`c.toml:16: route[1].network: is empty and matches nobody; leave it out to match all`,
@@ -283,8 +283,8 @@ max_age = "-5h"
 		`c.toml:20: route[2].listener: is empty and matches nobody; leave it out to match all`,
 		`c.toml:22: route[2].policy: policy "gmail-trash" moves or flags messages, which upstream "old" cannot do: it speaks POP3`,
 		`c.toml:23: route[2].identity: "{user}\a" has control characters`,
-		`c.toml:25: policy.p.preset: "keeep" is not a preset; known are classic, gmail-archive, gmail-trash, read-only, recent`,
-		`c.toml:26: policy.p.on_retrieve: "refuse" is not possible here; use one of seen, nothing, archive, trash, expunge, move:FOLDER, flag:KEYWORD`,
+		`c.toml:25: policy.p.preset: "keeep" is not a preset; known are classic, gmail-archive, gmail-trash, keep, keep-days, read-only, recent`,
+		`c.toml:26: policy.p.on_retrieve: "refuse" is not possible here; use one of seen, nothing, hide, archive, trash, expunge, move:FOLDER, flag:KEYWORD`,
 		`c.toml:27: policy.p.on_delete: "vanish" is not something that can be done to a message`,
 		`c.toml:28: policy.p.max_size: "-5" is not a size such as 25MB or 512KiB`,
 		`c.toml:29: policy.p.max_age: must not be negative`,

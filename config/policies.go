@@ -36,10 +36,15 @@ func each(err error) []error {
 	if err == nil {
 		return nil
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
 	}
-	return []error{err}
+	var all []error
+	for _, err := range joined.Unwrap() {
+		all = append(all, each(err)...)
+	}
+	return all
 }
 
 // routePolicy finds a policy by name. One of the file's hides a preset with the
@@ -65,7 +70,25 @@ func (b *builder) routePolicy(path, name string, r *Route) {
 // checkOverPOP3 refuses what a POP3 server cannot do.
 func (b *builder) checkOverPOP3(path string, r *Route) {
 	flags := r.Policy.OnRetrieve.Do == policy.Flag || r.Policy.OnDelete.Do == policy.Flag
+	if key := r.Policy.NeedsUIDs(); key != "" {
+		b.addf(path, "policy %q has %s, which needs IMAP's UIDs: upstream %q speaks POP3", r.PolicyName, key, r.Upstream.Name)
+	}
 	if r.Policy.NeedsMove() || flags {
 		b.addf(path, "policy %q moves or flags messages, which upstream %q cannot do: it speaks POP3", r.PolicyName, r.Upstream.Name)
 	}
 }
+
+// checkState refuses what cannot do without a memory if there is none.
+func (b *builder) checkState() {
+	b.oneOf("state_failure", b.StateFailure, "refuse", "read-only")
+	if b.State != "" {
+		return
+	}
+	for i, r := range b.routes {
+		if r.needsState() {
+			b.addf(child(element("route", i), "policy"), "policy %q, or the route's views, must remember what clients did; name a file with the key state, and make it with restante state init", r.PolicyName)
+		}
+	}
+}
+
+func (r Route) needsState() bool { return r.Policy.NeedsState() }

@@ -17,6 +17,12 @@ type Snapshot struct {
 	ShutdownTime time.Duration
 	// State is the path of the state file, or "".
 	State string
+	// ReadOnly: while the state file cannot be written, sessions that would have
+	// to remember something change nothing; otherwise they are refused.
+	ReadOnly bool
+	// NeedsState: the state file must be there already; without it, deleted
+	// mail would come back.
+	NeedsState bool
 
 	routes       []Route
 	warnings     []Problem
@@ -44,6 +50,9 @@ func (c *Config) compile(p *problems) *Snapshot {
 	b.buildRoutes()
 	b.checkLimits()
 	b.checkLog()
+	b.checkState()
+	s.ReadOnly = c.StateFailure == "read-only"
+	s.NeedsState = slices.ContainsFunc(b.routes, Route.needsState)
 	s.Listeners, s.Upstreams, s.routes = b.listeners, b.upstreams, b.routes
 	s.warnings, s.certificates, s.sources = b.warnings, b.certificates, b.files
 	return s

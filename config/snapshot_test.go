@@ -147,7 +147,7 @@ func TestForUpstream(t *testing.T) {
 			want: `--listen pop3://:pop3: "pop3" is not a port; write a number from 1 to 65535`},
 		{name: "no key", url: "imaps://imap.example.com", cert: cert, want: "--key: is missing; it must name the private key for the certificate " + cert},
 		{name: "bad policy", url: "imaps://imap.example.com", pol: "x",
-			want: `--policy: there is no [policy.x], and no preset with this name; presets are classic, gmail-archive, gmail-trash, read-only, recent`},
+			want: `--policy: there is no [policy.x], and no preset with this name; presets are classic, gmail-archive, gmail-trash, keep, keep-days, read-only, recent`},
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {

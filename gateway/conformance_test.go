@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -23,7 +24,14 @@ import (
 	"github.com/restante-mail/restante/upstream"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain runs the tests, or is a process that a test started to kill it.
+func TestMain(m *testing.M) {
+	if os.Getenv(victimCrash) != "" {
+		victim()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // over returns a gateway that leads everybody to one upstream.
 func over(server upstream.Server, change func(*gateway.Route)) *gateway.Gateway {

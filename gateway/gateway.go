@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -29,6 +30,9 @@ type Gateway struct {
 	// Shared outlives reloads.
 	Shared *Shared
 	Log    logrus.FieldLogger
+	// ReadOnly: while the state file cannot be written, sessions that would have
+	// to remember something change nothing; otherwise they are refused.
+	ReadOnly bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -39,15 +43,27 @@ type Route struct {
 	Server   upstream.Server
 	User     string // who to be upstream
 	Policy   policy.Policy
+	// PolicyName is what the configuration calls the policy.
+	PolicyName string
+	// View is the declared view that the client asked for; "" is the one that
+	// every maildrop has.
+	View string
+	// Others are the names of the other views that have to be done with a
+	// message before it is removed upstream.
+	Others []string
+	// Forget: nothing is remembered of this view.
+	Forget bool
 	// ExactSizes reads messages through once to learn their true sizes.
 	ExactSizes bool
 }
 
 // Shared is what all Gateways of a process have in common.
 type Shared struct {
-	locks locks
-	sizes sizes
-	live  sync.Map // session ID → *session, from sign-in to the session's end
+	locks   locks
+	sizes   sizes
+	intents sync.Map    // ID → true, of sessions that run
+	ailing  atomic.Bool // the last write of state failed
+	live    sync.Map    // session ID → *session, from sign-in to the session's end
 	// Store is the state file, or nil.
 	Store store.Store
 }
@@ -74,7 +90,13 @@ func (g *Gateway) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentia
 		_ = mailbox.Close() // nothing was changed, and the client hears of the lock
 		return nil, err
 	}
-	return g.begin(route, login, peer, mailbox, lock), nil
+	s := g.begin(route, login, peer, mailbox, lock)
+	if err := s.loadMemory(ctx); err != nil {
+		_ = s.Close() // nothing was changed, and the client hears of the state
+		return nil, err
+	}
+	g.Shared.live.Store(peer.ID, s)
+	return s, nil
 }
 
 func upstreamLogin(route Route, peer pop3.Peer, cred pop3.Credentials) upstream.Login {
@@ -85,14 +107,13 @@ func upstreamLogin(route Route, peer pop3.Peer, cred pop3.Credentials) upstream.
 	}
 }
 
-// begin makes the session, and lets its end be told with what it was.
+// begin makes the session.
 func (g *Gateway) begin(route Route, login upstream.Login, peer pop3.Peer, mailbox upstream.Mailbox, lock *lock) *session {
 	s := &session{
 		gateway: g, route: route, mailbox: mailbox, folders: mailbox.Folders(), lock: lock, maildrop: maildropOf(route, login),
 		retrieved: map[int]bool{},
 		log:       g.Log.WithFields(logrus.Fields{"session": peer.ID, "upstream": route.Upstream}),
 	}
-	g.Shared.live.Store(peer.ID, s)
 	return s
 }
 

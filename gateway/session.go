@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/sirupsen/logrus"
@@ -22,7 +21,11 @@ type session struct {
 	lock     *lock
 	log      logrus.FieldLogger
 
+	memory    *memory            // nil if nothing is remembered
+	intent    int64              // remembered, and its outcome not yet
+	listed    []upstream.Message // all that there is
 	shown     []upstream.Message // message n of the client is shown[n-1]
+	index     []int              // shown[i] is listed[index[i]]
 	hidden    int
 	retrieved map[int]bool       // proven, by index into shown
 	learned   []map[uint32]int64 // true sizes, by folder and UID, that the upstream does not tell
@@ -36,12 +39,8 @@ func (s *session) Messages(ctx context.Context) ([]pop3.Message, error) {
 	if err != nil {
 		return nil, clientError(err)
 	}
-	for i, verdict := range s.route.Policy.View(msgs, s.gateway.now()) {
-		if verdict.Show {
-			s.shown = append(s.shown, msgs[i])
-		} else {
-			s.hidden++
-		}
+	if err := s.look(ctx, msgs); err != nil {
+		return nil, err
 	}
 	s.useKnownSizes(ctx)
 	s.expect()
@@ -55,7 +54,7 @@ func (s *session) Messages(ctx context.Context) ([]pop3.Message, error) {
 // expect tells the mailbox what the client may retrieve.
 func (s *session) expect() {
 	if mailbox, ok := s.mailbox.(upstream.Predictor); ok {
-		mailbox.Expect(s.shown)
+		mailbox.Expect(s.fresh())
 	}
 }
 
@@ -72,7 +71,7 @@ func (s *session) BeforeWait(call func()) bool {
 func (s *session) listing() []pop3.Message {
 	list := make([]pop3.Message, len(s.shown))
 	for i := range s.shown {
-		list[i] = pop3.Message{Size: s.shown[i].Size, UIDL: s.uidl(&s.shown[i])}
+		list[i] = pop3.Message{Size: s.shown[i].Size, UIDL: s.uidl(s.index[i])}
 	}
 	return list
 }
@@ -86,56 +85,11 @@ func (s *session) Open(ctx context.Context, i, lines int) (pop3.Body, error) {
 	return &body{ReadCloser: r, session: s, index: i, whole: lines < 0}, nil
 }
 
-// Update implements pop3.Session: decide, do, record.
-func (s *session) Update(ctx context.Context, deleted []int) error {
-	marked := make(map[int]bool, len(deleted))
-	for _, i := range deleted {
-		marked[i] = true
-	}
-	steps := s.route.Policy.Update(s.shown,
-		func(i int) bool { return s.retrieved[i] },
-		func(i int) bool { return marked[i] })
-	changes := make([]upstream.Change, len(steps))
-	for i := range steps {
-		changes[i] = steps[i].Change
-	}
-	return s.record(steps, s.mailbox.Apply(ctx, changes))
-}
-
-// record logs each outcome and returns what the client is told of the whole.
-func (s *session) record(steps []policy.Step, results []upstream.Result) error {
-	var first error
-	for i, result := range results {
-		s.recordOne(steps[i], result)
-		if result.Err != nil && first == nil {
-			first = result.Err
-		}
-	}
-	if s.failed == 0 {
-		return nil
-	}
-	return &pop3.Error{Code: pop3.CodeSysTemp,
-		Text: fmt.Sprintf("%d of %d changes could not be made; what was deleted may still be there", s.failed, len(steps)),
-		Err:  first}
-}
-
-func (s *session) recordOne(step policy.Step, result upstream.Result) {
-	log := s.log.WithFields(logrus.Fields{"uid": step.ID.UID, "do": step.Do.String(), "why": step.Why})
-	switch {
-	case result.Err != nil:
-		s.failed++
-		log.WithError(result.Err).Error("change failed upstream")
-	case result.Hidden:
-		s.changed++
-		log.Warn("the upstream cannot remove single messages (no UIDPLUS): flagged \\Deleted and hidden instead")
-	default:
-		s.changed++
-		log.Debug("changed upstream")
-	}
-}
-
 // MayDelete implements pop3.DeleteRefuser.
 func (s *session) MayDelete(int) error {
+	if s.memory != nil && s.memory.readOnly {
+		return stateError(errReadOnly)
+	}
 	if s.route.Policy.OnDelete.Do == policy.Refuse {
 		return &pop3.Error{Text: "Messages in this maildrop cannot be deleted"}
 	}
@@ -143,12 +97,18 @@ func (s *session) MayDelete(int) error {
 }
 
 // Capabilities implements pop3.Capable.
-func (s *session) Capabilities() []string { return []string{"EXPIRE " + s.route.Policy.Expire()} }
+func (s *session) Capabilities() []string {
+	if expire := s.route.Policy.Expire(); expire != "" {
+		return []string{"EXPIRE " + expire}
+	}
+	return nil
+}
 
 // Close implements pop3.Session.
 func (s *session) Close() error {
 	defer s.lock.release()
 	s.keepSizes()
+	s.endMemory()
 	return s.mailbox.Close()
 }
 

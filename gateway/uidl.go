@@ -1,22 +1,31 @@
 package gateway
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-
-	"github.com/restante-mail/restante/upstream"
+	"fmt"
 )
 
 // uidl names a message for ever: UID and UIDVALIDITY in hex, as Dovecot does by
 // default, so that a Dovecot POP3 server can be replaced unnoticed. What a POP3
 // upstream calls its messages is passed on.
-func (s *session) uidl(m *upstream.Message) string {
+//
+// A message that was undeleted is a new one to the client, so that a client
+// that remembers what it has fetches it again.
+func (s *session) uidl(i int) string {
+	m := &s.listed[i]
 	folder := s.folders[m.ID.Folder]
-	if folder.UIDValidity == 0 {
-		return m.UIDL
+	plain := m.UIDL
+	if folder.UIDValidity != 0 {
+		var name [8]byte
+		binary.BigEndian.PutUint32(name[:4], m.ID.UID)
+		binary.BigEndian.PutUint32(name[4:], folder.UIDValidity)
+		plain = hex.EncodeToString(name[:])
 	}
-	var name [8]byte
-	binary.BigEndian.PutUint32(name[:4], m.ID.UID)
-	binary.BigEndian.PutUint32(name[4:], folder.UIDValidity)
-	return hex.EncodeToString(name[:])
+	if s.memory == nil || s.memory.lives == nil || s.memory.lives[i] == 0 {
+		return plain
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\nlife %d", plain, s.memory.lives[i]))
+	return hex.EncodeToString(sum[:16])
 }

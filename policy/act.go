@@ -20,13 +20,14 @@ const (
 	Expunge Verb = "expunge" // remove it for good
 	Move    Verb = "move"    // move it to a named folder
 	Flag    Verb = "flag"    // set a keyword
+	Hide    Verb = "hide"    // show it no more, and leave it upstream
 	Keep    Verb = "keep"    // accept the DELE and change nothing
 	Refuse  Verb = "refuse"  // answer -ERR to DELE
 )
 
 var (
-	onRetrieve = []Verb{Seen, Nothing, Archive, Trash, Expunge, Move, Flag}
-	onDelete   = []Verb{Expunge, Trash, Archive, Move, Flag, Keep, Refuse}
+	onRetrieve = []Verb{Seen, Nothing, Hide, Archive, Trash, Expunge, Move, Flag}
+	onDelete   = []Verb{Expunge, Trash, Archive, Move, Flag, Hide, Keep, Refuse}
 )
 
 // An Act is a verb with its target: "seen", "move:Old mail", "flag:$Fetched".
@@ -42,7 +43,7 @@ func (a *Act) UnmarshalText(text []byte) error {
 	switch a.Do {
 	case Move, Flag:
 		return a.checkTarget()
-	case Nothing, Seen, Archive, Trash, Expunge, Keep, Refuse:
+	case Nothing, Seen, Archive, Trash, Expunge, Hide, Keep, Refuse:
 		if has {
 			return fmt.Errorf("%q takes nothing after it", verb)
 		}
@@ -129,23 +130,4 @@ func (a Act) change(id upstream.ID) (c upstream.Change, ok bool) {
 		return c, false
 	}
 	return c, true
-}
-
-// onRetrieved adds what a proven retrieval asks for. A message that DELE is
-// about to remove is not moved or removed twice.
-func (a Act) onRetrieved(steps []Step, m *upstream.Message, leaving bool) []Step {
-	already := a.Do == Seen && m.Flags.Has(upstream.Seen)
-	c, ok := a.change(m.ID)
-	if !ok || already || leaving && a.removes() {
-		return steps
-	}
-	return append(steps, Step{c, "retrieved (on_retrieve = " + a.String() + ")"})
-}
-
-func (a Act) onDeleted(steps []Step, m *upstream.Message) []Step {
-	c, ok := a.change(m.ID)
-	if !ok {
-		return steps
-	}
-	return append(steps, Step{c, "deleted by the client (on_delete = " + a.String() + ")"})
 }

@@ -1,10 +1,11 @@
-// Package policy decides what a client sees of a mailbox and what its RETR and
-// DELE mean upstream. A policy is data, and deciding is a pure function of the
-// policy, the messages, what the client did, and the time: no I/O, no clock, no
-// memory. Every decision carries its reason in words, for the log and for
-// whoever asks why.
+// Package policy decides what a client sees of a mailbox, what its RETR and
+// DELE mean upstream, and how long mail stays. A policy is data, and deciding
+// is a pure function of the policy, the messages, what is remembered, what the
+// client did, and the time: no I/O, no clock, no memory of its own. Every
+// decision carries its reason in words, for the log and for whoever asks why.
 //
-// It does not act: the gateway carries a plan out, through upstream.Mailbox.
+// It does not act: the gateway carries a plan out, through upstream.Mailbox,
+// and remembers what the plan says.
 package policy
 
 import (
@@ -13,8 +14,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/restante-mail/restante/upstream"
 )
 
 // Policy is one set of rules. Its zero value is not useful; start from a
@@ -33,6 +32,18 @@ type Policy struct {
 	MaxAge Age `toml:"max_age"`
 	// MaxSize hides larger messages; 0 is no limit.
 	MaxSize Size `toml:"max_size"`
+	// Newest shows at most so many of the newest messages; 0 is all. Those that
+	// are hidden for another reason count too.
+	Newest int `toml:"newest"`
+	// FromNowOn shows only what came after the client's first sign-in.
+	FromNowOn bool `toml:"from_now_on"`
+	// Retain are the rules that remove mail after some time.
+	Retain []Rule `toml:"retain"`
+	// MaxRemovals is how many messages retention may remove in one session;
+	// more stops it.
+	MaxRemovals int `toml:"max_removals"`
+	// DryRun decides, logs, and changes nothing.
+	DryRun bool `toml:"dry_run"`
 }
 
 // DefaultPreset is the policy of a route that names none.
@@ -46,15 +57,27 @@ var presets = map[string]Policy{
 	"read-only": {OnRetrieve: Act{Do: Nothing}, OnDelete: Act{Do: Refuse}},
 	// The last 30 days for any number of clients, nothing remembered.
 	"recent": {OnRetrieve: Act{Do: Nothing}, OnDelete: Act{Do: Keep}, MaxAge: Age(30 * day)},
+	// DELE hides: gone for this client, untouched upstream, for ever.
+	"keep": {OnRetrieve: Act{Do: Seen}, OnDelete: Act{Do: Hide}},
+	// DELE hides, and two weeks later removes.
+	"keep-days": {OnRetrieve: Act{Do: Seen}, OnDelete: Act{Do: Hide},
+		Retain: []Rule{{Since: SinceDeleted, After: Age(14 * day), Do: Act{Do: Expunge}}}},
 	// Gmail's "archive the copy when messages are accessed with POP".
 	"gmail-archive": {OnRetrieve: Act{Do: Archive}, OnDelete: Act{Do: Archive}},
 	// Gmail's "delete the copy when messages are accessed with POP".
 	"gmail-trash": {OnRetrieve: Act{Do: Trash}, OnDelete: Act{Do: Trash}},
 }
 
-// Preset returns the policy with that name, and whether there is one.
+// maxRemovals is the default of MaxRemovals: more than a mailbox loses in a
+// week, and few enough to put back from a backup.
+const maxRemovals = 1000
+
+// Preset returns the policy with that name, and whether there is one. It is the
+// caller's.
 func Preset(name string) (Policy, bool) {
 	p, ok := presets[name]
+	p.MaxRemovals = maxRemovals
+	p.Retain = slices.Clone(p.Retain)
 	return p, ok
 }
 
@@ -68,6 +91,9 @@ func (p Policy) Check() error {
 		p.OnDelete.check("on_delete", onDelete),
 		notNegative("max_age", int64(p.MaxAge)),
 		notNegative("max_size", int64(p.MaxSize)),
+		notNegative("newest", int64(p.Newest)),
+		p.checkRemovals(),
+		p.checkRetain(),
 	)
 }
 
@@ -78,72 +104,62 @@ func notNegative(key string, n int64) error {
 	return nil
 }
 
+func (p Policy) checkRemovals() error {
+	if p.MaxRemovals < 1 {
+		return errors.New("max_removals: must be at least 1; dry_run or a hold stop retention altogether")
+	}
+	return nil
+}
+
 // NeedsMove tells whether the policy moves messages, which POP3 upstream cannot.
-func (p Policy) NeedsMove() bool { return p.OnRetrieve.moves() || p.OnDelete.moves() }
+func (p Policy) NeedsMove() bool {
+	return p.OnRetrieve.moves() || p.OnDelete.moves() || slices.ContainsFunc(p.Retain, func(r Rule) bool { return r.Do.moves() })
+}
 
-// Expire is the EXPIRE value of CAPA (RFC 2449 section 6.7): how many days a
-// message surely stays after the client has retrieved it without DELE.
-func (p Policy) Expire() string {
+// NeedsState tells whether the policy cannot do without a memory.
+func (p Policy) NeedsState() bool {
+	return p.OnRetrieve.Do == Hide || p.OnDelete.Do == Hide || p.Newest > 0 || p.FromNowOn || len(p.Retain) > 0
+}
+
+// NeedsFirst tells whether it matters what was there at the first listing.
+func (p Policy) NeedsFirst() bool { return p.FromNowOn || p.remembersArrival() }
+
+// NeedsUIDs names the first setting that means nothing without IMAP's UIDs; ""
+// if there is none.
+func (p Policy) NeedsUIDs() string {
 	switch {
-	case p.OnRetrieve.moves(), p.OnRetrieve.Do == Expunge:
-		return "0"
-	case p.MaxAge > 0:
-		return fmt.Sprint(int64(time.Duration(p.MaxAge) / day))
-	}
-	return "NEVER"
-}
-
-// A Verdict says whether a message is shown, and if not, why.
-type Verdict struct {
-	Show bool
-	Why  string
-}
-
-// View decides what the client sees, one Verdict per message.
-func (p Policy) View(msgs []upstream.Message, now time.Time) []Verdict {
-	verdicts := make([]Verdict, len(msgs))
-	for i := range msgs {
-		why := p.hides(&msgs[i], now)
-		verdicts[i] = Verdict{Show: why == "", Why: why}
-	}
-	return verdicts
-}
-
-// hides returns why a message is not shown, or "". A message whose arrival the
-// server did not tell is never too old: hiding mail needs a reason.
-func (p Policy) hides(m *upstream.Message, now time.Time) string {
-	switch {
-	case m.Flags.Has(upstream.Deleted) && !p.ShowDeleted:
-		return "flagged \\Deleted (show_deleted is off)"
-	case p.UnseenOnly && m.Flags.Has(upstream.Seen):
-		return "already \\Seen (unseen_only)"
-	case p.MaxSize > 0 && m.Size > int64(p.MaxSize):
-		return "larger than max_size"
-	case p.MaxAge > 0 && !m.Arrived.IsZero() && now.Sub(m.Arrived) > time.Duration(p.MaxAge):
-		return "older than max_age"
+	case p.Newest > 0:
+		return "newest"
+	case p.FromNowOn:
+		return "from_now_on"
 	}
 	return ""
 }
 
-// A Step is one change that a policy wants made, and why.
-type Step struct {
-	upstream.Change
-	Why string
+// Expire is the EXPIRE value of CAPA (RFC 2449 section 6.7): how many days a
+// message surely stays after the client has retrieved it without DELE; "" if
+// nothing can be said.
+func (p Policy) Expire() string {
+	days, limited := p.ExpireDays()
+	switch {
+	case p.Newest > 0:
+		return ""
+	case !limited:
+		return "NEVER"
+	}
+	return fmt.Sprint(days)
 }
 
-// Update decides what a completed session changes upstream. retrieved and
-// deleted mark, by index into shown, what the client was proven to have and
-// what it deleted. DELE outranks RETR, but what was read is marked so before
-// it is moved away.
-func (p Policy) Update(shown []upstream.Message, retrieved, deleted func(i int) bool) []Step {
-	var steps []Step
-	for i := range shown {
-		if retrieved(i) {
-			steps = p.OnRetrieve.onRetrieved(steps, &shown[i], deleted(i) && p.OnDelete.removes())
-		}
-		if deleted(i) {
-			steps = p.OnDelete.onDeleted(steps, &shown[i])
+// ExpireDays is the least number of days that a message stays, if there is one.
+func (p Policy) ExpireDays() (days int64, limited bool) {
+	if p.OnRetrieve.removes() || p.OnRetrieve.Do == Hide {
+		return 0, true
+	}
+	least := p.MaxAge
+	for _, r := range p.Retain {
+		if r.Since != SinceDeleted && (least == 0 || r.After < least) {
+			least = r.After
 		}
 	}
-	return steps
+	return int64(time.Duration(least) / day), least > 0
 }

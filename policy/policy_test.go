@@ -46,7 +46,7 @@ func TestView(t *testing.T) {
 			p := must(t, "classic")
 			test.change(&p)
 			var shown []int
-			for i, v := range p.View(all, now) {
+			for i, v := range p.View(all, &State{}, now) {
 				if v.Show {
 					shown = append(shown, i)
 				}
@@ -68,7 +68,6 @@ func TestUpdate(t *testing.T) {
 		shown[i].ID.UID = uint32(i)
 	}
 	shown[4].Flags = upstream.Seen
-	in := func(set ...int) func(int) bool { return func(i int) bool { return slices.Contains(set, i) } }
 	tests := []struct {
 		retrieve, delete string
 		want             string
@@ -82,14 +81,16 @@ func TestUpdate(t *testing.T) {
 		{"archive", "expunge", `1 move \Archive; 2 expunge; 3 expunge; 4 move \Archive`},
 		{"archive", "keep", `1 move \Archive; 3 move \Archive; 4 move \Archive`},
 		{"expunge", "trash", `1 expunge; 2 move \Trash; 3 move \Trash; 4 expunge`},
-		{"expunge", "flag:gone", `1 expunge; 2 flag gone; 3 expunge; 3 flag gone; 4 expunge`},
+		{"hide", "hide", ""},
+		{"hide", "expunge", "2 expunge; 3 expunge"},
+		{"expunge", "flag:gone", `1 expunge; 2 flag gone; 3 expunge; 4 expunge`},
 		{"flag:$Fetched", "move:Old mail", `1 flag $Fetched; 2 move Old mail; 3 flag $Fetched; 3 move Old mail; 4 flag $Fetched`},
 	}
 	for _, test := range tests {
 		t.Run(test.retrieve+"/"+test.delete, func(t *testing.T) {
 			p := parse(t, test.retrieve, test.delete)
 			var got []string
-			for _, s := range p.Update(shown, in(1, 3, 4), in(2, 3)) {
+			for _, s := range p.Update(shown, Session{Retrieved: []int{1, 3, 4}, Deleted: []int{2, 3}}, &State{}, now).Steps {
 				got = append(got, strings.TrimSpace(fmt.Sprint(s.ID.UID, " ", s.Do, " ", s.Target)))
 				if s.Why == "" {
 					t.Errorf("no reason for %v", s.Change)
@@ -103,6 +104,7 @@ func TestUpdate(t *testing.T) {
 }
 
 func parse(t *testing.T, retrieve, del string) (p Policy) {
+	p.MaxRemovals = 1
 	t.Helper()
 	if err := p.OnRetrieve.UnmarshalText([]byte(retrieve)); err != nil {
 		t.Fatal(err)
@@ -118,7 +120,7 @@ func parse(t *testing.T, retrieve, del string) (p Policy) {
 
 func TestPresetsAreSound(t *testing.T) {
 	expire := map[string]string{"classic": "NEVER", "read-only": "NEVER", "recent": "30",
-		"gmail-archive": "0", "gmail-trash": "0"}
+		"gmail-archive": "0", "gmail-trash": "0", "keep": "NEVER", "keep-days": "NEVER"}
 	for _, name := range Presets() {
 		p := must(t, name)
 		if err := p.Check(); err != nil {
@@ -141,6 +143,23 @@ func TestCheckNamesTheSetting(t *testing.T) {
 		{func(p *Policy) { p.OnDelete = Act{Do: Flag, Target: "a b"} }, "on_delete: flag needs a keyword"},
 		{func(p *Policy) { p.MaxAge = -1 }, "max_age: must not be negative"},
 		{func(p *Policy) { p.MaxSize = -1 }, "max_size: must not be negative"},
+		{func(p *Policy) { p.Newest = -1 }, "newest: must not be negative"},
+		{func(p *Policy) { p.MaxRemovals = 0 }, "max_removals: must be at least 1"},
+		{func(p *Policy) { p.Retain = make([]Rule, 17) }, "retain: 17 rules are too many"},
+		{func(p *Policy) { p.Retain = []Rule{{Since: "sent", After: 1, Do: Act{Do: Expunge}}} }, "retain: rule 1: since: \"sent\""},
+		{func(p *Policy) { p.Retain = []Rule{{Since: SinceArrived, Do: Act{Do: Expunge}}} }, "retain: rule 1: after: is missing"},
+		{func(p *Policy) { p.Retain = []Rule{{Since: SinceArrived, After: 1, Do: Act{Do: Hide}}} }, "retain: rule 1: do: \"hide\" is not possible"},
+		{func(p *Policy) { p.Retain = []Rule{{Since: SinceArrived, After: 1}} }, "retain: rule 1: do: "},
+		{func(p *Policy) {
+			p.Retain = []Rule{{Since: SinceRetrieved, After: 1, Do: Act{Do: Expunge}, Unretrieved: true}}
+		}, "unretrieved: only a rule since arrived"},
+		{func(p *Policy) { p.Retain = []Rule{{Since: SinceDeleted, After: 1, Do: Act{Do: Expunge}}} }, "on_delete = expunge leaves nothing"},
+		{func(p *Policy) {
+			p.OnDelete.Do, p.Retain = Refuse, []Rule{{Since: SinceDeleted, After: 1, Do: Act{Do: Expunge}}}
+		}, "on_delete = refuse lets nothing"},
+		{func(p *Policy) {
+			p.OnRetrieve.Do, p.Retain = Trash, []Rule{{Since: SinceRetrieved, After: 1, Do: Act{Do: Expunge}}}
+		}, "on_retrieve = trash leaves nothing"},
 	}
 	for _, test := range tests {
 		p := must(t, "classic")
@@ -152,7 +171,7 @@ func TestCheckNamesTheSetting(t *testing.T) {
 }
 
 func TestActText(t *testing.T) {
-	good := []string{"seen", "nothing", "archive", "trash", "expunge", "keep", "refuse", "move:Old mail", "move:a:b", "flag:$Pop3_x-1"}
+	good := []string{"seen", "nothing", "hide", "archive", "trash", "expunge", "keep", "refuse", "move:Old mail", "move:a:b", "flag:$Pop3_x-1"}
 	for _, text := range good {
 		var a Act
 		if err := a.UnmarshalText([]byte(text)); err != nil || a.String() != text {
@@ -192,17 +211,5 @@ func TestUnits(t *testing.T) {
 		if err := new(Size).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("size %q was taken", text)
 		}
-	}
-}
-
-func BenchmarkView(b *testing.B) {
-	msgs := make([]upstream.Message, 100_000)
-	for i := range msgs {
-		msgs[i] = upstream.Message{Size: int64(i), Arrived: now.Add(-time.Duration(i) * time.Minute)}
-	}
-	p := presets["recent"]
-	b.ReportAllocs()
-	for b.Loop() {
-		p.View(msgs, now)
 	}
 }

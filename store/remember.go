@@ -47,6 +47,19 @@ func (f *file) Intend(ctx context.Context, key ViewKey, at int64, deeds []Deed) 
 	return <-made, nil
 }
 
+// Probe implements Store.
+func (f *file) Probe(ctx context.Context) error {
+	end, err := f.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
+	return f.writer.write(ctx, func(tx *sql.Tx, _ *shelves) error {
+		_, err := tx.Exec(`UPDATE about SET created = created`)
+		return err
+	})
+}
+
 func packDeeds(key ViewKey, deeds []Deed) ([]byte, error) {
 	if err := checkKeys(key.Maildrop, key.View); err != nil {
 		return nil, err

@@ -52,6 +52,9 @@ type Store interface {
 	// Approvals returns the rules that an administrator approved, and when.
 	Approvals(ctx context.Context) (map[string]int64, error)
 
+	// Probe writes, and changes nothing: it fails if writing does.
+	Probe(ctx context.Context) error
+
 	// Info says what the store is and how much it holds.
 	Info(ctx context.Context) (Info, error)
 	// Close waits for the writes under way, and lets go. Every later call

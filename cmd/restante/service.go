@@ -66,7 +66,7 @@ func (s *service) openState(old, next *config.Snapshot) (err error) {
 	case old != nil && old.State != next.State:
 		return fmt.Errorf("state: cannot change from %q to %q while Restante runs; restart it", old.State, next.State)
 	case next.State != "" && s.shared.Store == nil:
-		s.shared.Store, err = store.Open(next.State, true)
+		s.shared.Store, err = store.Open(next.State, !next.NeedsState)
 	}
 	return err
 }
@@ -92,7 +92,7 @@ func (s *service) openMissing(next *config.Snapshot) (map[string]*front, error) 
 
 // replace cannot fail.
 func (s *service) replace(next *config.Snapshot, made *generation, opened map[string]*front) {
-	backend := &gateway.Gateway{Route: routing(next, made.upstreams), Shared: s.shared, Log: s.log}
+	backend := &gateway.Gateway{Route: routing(next, made.upstreams), Shared: s.shared, Log: s.log, ReadOnly: next.ReadOnly}
 	kept := map[string]*front{}
 	for _, l := range next.Listeners {
 		f := s.fronts[l.Address]
@@ -150,7 +150,7 @@ func routing(next *config.Snapshot, servers upstreams) func(string, netip.Addr, 
 		}
 		return gateway.Route{
 			Upstream: r.Upstream.Name, Server: servers[r.Upstream.Name].server, User: identity,
-			Policy: r.Policy, ExactSizes: r.Upstream.ExactSizes,
+			Policy: r.Policy, PolicyName: r.PolicyName, ExactSizes: r.Upstream.ExactSizes,
 		}, nil
 	}
 }

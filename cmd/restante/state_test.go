@@ -1,10 +1,15 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/restante-mail/restante/config"
 )
 
 func TestStateCommands(t *testing.T) {
@@ -52,5 +57,31 @@ func TestStateIsOpenedAndKept(t *testing.T) {
 	r.write(t, "state = \"other.db\"\n"+text)
 	if err := r.live.Reload(); err == nil || !strings.Contains(err.Error(), "restart") {
 		t.Errorf("got %v, want advice to restart", err)
+	}
+}
+
+// TestKeepNeedsItsStateFile: a lost state file is not made anew silently, or all
+// that was deleted would come back.
+func TestKeepNeedsItsStateFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "restante.toml")
+	text := "state = \"state.db\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n[[upstream]]\nurl = \"imap://127.0.0.1:1\"\n[[route]]\npolicy = \"keep\"\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newService(logrus.New())
+	s.log.SetOutput(io.Discard)
+	load := func() (*config.Config, error) { return config.Load(file) }
+	if _, err := config.NewLive(load, s.apply); err == nil || !strings.Contains(err.Error(), "restante state init") {
+		t.Fatalf("got %v, want advice to run restante state init", err)
+	}
+	if got := run([]string{"state", "init", "--config", file}); got != 0 {
+		t.Fatalf("state init: exit status %d", got)
+	}
+	if _, err := config.NewLive(load, s.apply); err != nil {
+		t.Error(err)
+	}
+	if err := s.stop(0); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,0 +1,90 @@
+package config
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/restante-mail/restante/policy"
+)
+
+const somewhere = "[[listener]]\naddress = \"127.0.0.1:1110\"\n[[upstream]]\nurl = \"imaps://imap.example.com\"\n"
+
+// TestWhatNeedsState: a policy that must remember is refused without a file to
+// remember in, and says so.
+func TestWhatNeedsState(t *testing.T) {
+	tests := map[string]bool{
+		"policy = \"keep\"\n":                                  true,
+		"policy = \"keep-days\"\n":                             true,
+		"policy = \"classic\"\n":                               false,
+		"policy = \"recent\"\n":                                false,
+		"policy = \"p\"\n[policy.p]\nnewest = 1\n":             true,
+		"policy = \"p\"\n[policy.p]\nfrom_now_on = true\n":     true,
+		"policy = \"p\"\n[policy.p]\non_retrieve = \"hide\"\n": true,
+		"policy = \"p\"\n[policy.p]\ndry_run = true\n":         false,
+		"policy = \"p\"\n[policy.p]\nretain = [{ since = \"retrieved\", after = \"1d\", do = \"trash\" }]\n":        true,
+		"policy = \"p\"\n[policy.p]\n[[policy.p.retain]]\nsince = \"arrived\"\nafter = \"1d\"\ndo = \"move:Old\"\n": true,
+	}
+	for route, needs := range tests {
+		for _, state := range []string{"", "state = \"s.db\"\n"} {
+			file := write(t, t.TempDir(), "c.toml", state+somewhere+"[[route]]\n"+route)
+			s, err := loadSnapshot(filepath.Join(file, "c.toml"))
+			switch {
+			case needs && state == "":
+				if err == nil || !strings.Contains(err.Error(), "restante state init") {
+					t.Errorf("%q without a state file: %v", route, err)
+				}
+			case err != nil:
+				t.Errorf("%q: %v", state+route, err)
+			case s.NeedsState != needs || s.ReadOnly:
+				t.Errorf("%q: %+v", state+route, s)
+			}
+		}
+	}
+}
+
+func TestPolicySettings(t *testing.T) {
+	const file = "state = \"s.db\"\nstate_failure = \"read-only\"\n" + somewhere +
+		"[[route]]\npolicy = \"p\"\n[policy.p]\npreset = \"keep-days\"\nnewest = 7\nmax_removals = 9\n" +
+		"retain = [{ since = \"arrived\", after = \"30d\", do = \"move:Old mail\", unretrieved = true }]\n"
+	s, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := s.routes[0].Policy
+	if !s.ReadOnly || p.Newest != 7 || p.MaxRemovals != 9 || p.OnDelete.Do != policy.Hide || len(p.Retain) != 1 ||
+		p.Retain[0].String() != "since = arrived, after = 30d, do = move:Old mail, unretrieved = true" {
+		t.Errorf("%+v, %v", p, p.Retain)
+	}
+	again, _ := policy.Preset("keep-days")
+	if again.Retain[0].Since != policy.SinceDeleted {
+		t.Error("a file changed the preset")
+	}
+}
+
+// TestContradictions are named by their key, all at once.
+func TestContradictions(t *testing.T) {
+	const file = "state = \"s.db\"\nstate_failure = \"panic\"\n" + somewhere +
+		"[[route]]\npolicy = \"p\"\n[policy.p]\nnewest = -1\nmax_removals = 0\n" +
+		"retain = [{ since = \"deleted\", after = \"1d\", do = \"trash\" }, { since = \"read\" }, { since = \"arrived\", after = \"1d\", do = \"hide\", untill = 1 }]\n"
+	_, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml"))
+	for _, want := range []string{
+		`c.toml:2: state_failure: "panic" is not known`,
+		"c.toml:10: policy.p.newest: must not be negative",
+		"c.toml:11: policy.p.max_removals: must be at least 1",
+		`policy.p.retain[2].untill: unknown key`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is missing in\n%v", want, err)
+		}
+	}
+}
+
+func TestOverPOP3(t *testing.T) {
+	for _, setting := range []string{"newest = 3", "from_now_on = true", "retain = [{ since = \"arrived\", after = \"1d\", do = \"trash\" }]"} {
+		file := "state = \"s.db\"\n" + strings.Replace(somewhere, "imaps", "pop3s", 1) + "[[route]]\npolicy = \"p\"\n[policy.p]\npreset = \"keep\"\n" + setting + "\n"
+		if _, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml")); err == nil || !strings.Contains(err.Error(), "it speaks POP3") && !strings.Contains(err.Error(), "speaks POP3") {
+			t.Errorf("%s: %v; want it refused over POP3", setting, err)
+		}
+	}
+}

@@ -1,0 +1,280 @@
+package gateway_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/restante-mail/restante/gateway"
+	"github.com/restante-mail/restante/memimap"
+	"github.com/restante-mail/restante/policy"
+	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/store"
+)
+
+// A history is what a client, other clients, an administrator and time do to a
+// mailbox, at random. What must hold is checked after every step.
+type history struct {
+	t       *testing.T
+	rand    *rand.Rand
+	inbox   *memimap.Mailbox
+	state   *counting
+	address string
+	policy  *policy.Policy
+	now     *time.Time
+
+	names     map[uint32]string // the UIDL of each UID, once it was seen
+	hidden    map[uint32]bool   // by a session that ended with QUIT
+	condemned map[uint32]string // may be removed, and why
+	retrieved map[uint32]time.Time
+	deleted   map[uint32]time.Time
+	arrived   map[uint32]time.Time // or first seen, whichever is later
+	others    map[uint32]bool      // removed by other clients
+	letters   int
+}
+
+// seedOf is a new seed, or the one that failed: RESTANTE_SEED says which.
+func seedOf(t *testing.T) uint64 {
+	if text := os.Getenv("RESTANTE_SEED"); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seed
+	}
+	return rand.Uint64()
+}
+
+func newHistory(t *testing.T, seed uint64) *history {
+	t.Logf("RESTANTE_SEED=%d", seed)
+	server, inbox := memory(t, nil)
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	p := preset("keep")
+	h := &history{t: t, rand: rand.New(rand.NewPCG(seed, 0)), inbox: inbox, state: stateFile(t), policy: &p, now: &now,
+		names: map[uint32]string{}, hidden: map[uint32]bool{}, condemned: map[uint32]string{}, others: map[uint32]bool{},
+		retrieved: map[uint32]time.Time{}, deleted: map[uint32]time.Time{}, arrived: map[uint32]time.Time{}}
+	g := over(server, func(r *gateway.Route) { r.Policy, r.PolicyName = *h.policy, "test" })
+	g.Shared.Store, g.Now = h.state, func() time.Time { return *h.now }
+	h.address = front(t, g)
+	h.deliver(5)
+	return h
+}
+
+func (h *history) deliver(n int) {
+	for range n {
+		h.letters++
+		uid := h.inbox.Append(fmt.Appendf(nil, "Subject: %d\r\n\r\nbody\r\n", h.letters), nil, *h.now)
+		h.arrived[uid] = *h.now
+	}
+}
+
+// policies that a history goes through. All of them may follow each other.
+func (h *history) anyPolicy() policy.Policy {
+	day := policy.Age(24 * time.Hour)
+	expunge := policy.Act{Do: policy.Expunge}
+	all := []policy.Policy{
+		preset("keep"), preset("classic"), preset("recent"), preset("gmail-trash"), preset("read-only"), preset("keep-days"),
+		preset("keep", func(p *policy.Policy) { p.OnRetrieve.Do = policy.Hide }),
+		preset("keep", func(p *policy.Policy) { p.Newest = 4 }),
+		preset("keep", func(p *policy.Policy) {
+			p.Retain = []policy.Rule{{Since: policy.SinceRetrieved, After: 3 * day, Do: expunge}}
+		}),
+		preset("keep", func(p *policy.Policy) {
+			p.Retain = []policy.Rule{{Since: policy.SinceArrived, After: 5 * day, Do: expunge}}
+		}),
+		preset("keep", func(p *policy.Policy) {
+			p.Retain = []policy.Rule{{Since: policy.SinceArrived, After: 9 * day, Do: policy.Act{Do: policy.Trash}, Unretrieved: true}}
+		}),
+		preset("classic", func(p *policy.Policy) { p.DryRun = true }),
+		preset("classic", func(p *policy.Policy) { p.OnRetrieve.Do = policy.Expunge }),
+	}
+	return all[h.rand.IntN(len(all))]
+}
+
+// step is one thing that happens.
+func (h *history) step() {
+	switch h.rand.IntN(12) {
+	case 0:
+		h.deliver(1 + h.rand.IntN(3))
+	case 1:
+		h.otherClient()
+	case 2:
+		*h.now = h.now.Add(time.Duration(1+h.rand.IntN(72)) * time.Hour)
+	case 3:
+		*h.policy = h.anyPolicy()
+		if h.rand.IntN(2) == 0 {
+			h.approve()
+		}
+	default:
+		h.session()
+	}
+}
+
+func (h *history) approve() {
+	var rules []string
+	for _, r := range h.policy.Retain {
+		rules = append(rules, r.Hash("test"))
+	}
+	info, err := h.state.Info(h.t.Context())
+	if err == nil {
+		err = store.Approve(h.t.Context(), info.Path, rules, h.now.Unix())
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// otherClient removes a message, or reads one.
+func (h *history) otherClient() {
+	msgs := h.inbox.Messages()
+	if len(msgs) == 0 {
+		return
+	}
+	m := msgs[h.rand.IntN(len(msgs))]
+	if h.rand.IntN(2) == 0 {
+		h.others[m.UID] = h.inbox.Remove(m.UID)
+	} else {
+		h.inbox.SetFlags(m.UID, `\Seen`)
+	}
+}
+
+func (h *history) uids() (all []uint32) {
+	for _, m := range h.inbox.Messages() {
+		all = append(all, m.UID)
+	}
+	return all
+}
+
+// session is a client's, ended by QUIT or by hanging up.
+func (h *history) session() {
+	before, flagsBefore := h.uids(), flags(h.inbox)
+	c := signIn(h.t, h.address)
+	shown := h.look(c, before)
+	var retrieved, deleted []uint32
+	for n, uid := range shown {
+		if h.rand.IntN(3) == 0 {
+			retrieve(h.t, c, n+1)
+			retrieved = append(retrieved, uid)
+		}
+		if h.rand.IntN(4) == 0 {
+			if refused, err := c.Dele(h.t.Context(), n+1); err != nil {
+				h.t.Fatal(err)
+			} else if refused[0] == nil {
+				deleted = append(deleted, uid)
+			}
+		}
+	}
+	if h.rand.IntN(3) == 0 {
+		c.Close()
+		quit(h.t, signInAndList(h.t, h.address)) // once it is let in, the first session is over; what it may do is checked below
+		retrieved, deleted = nil, nil
+		if len(h.policy.Retain) == 0 && (!slices.Equal(h.uids(), before) || !slices.Equal(flags(h.inbox), flagsBefore)) {
+			h.t.Fatalf("a dropped session left %v %q, before it was %v %q", h.uids(), flags(h.inbox), before, flagsBefore)
+		}
+	} else {
+		quit(h.t, c)
+		quit(h.t, signInAndList(h.t, h.address))
+	}
+	h.judge(before, retrieved, deleted)
+}
+
+func signInAndList(t *testing.T, address string) *pop3.Client {
+	c := signIn(t, address)
+	uidls(t, c)
+	return c
+}
+
+// look checks what is shown, and returns its UIDs.
+func (h *history) look(c *pop3.Client, there []uint32) (shown []uint32) {
+	seen := map[string]bool{}
+	for _, name := range uidls(h.t, c) {
+		if seen[name] {
+			h.t.Fatalf("the UIDL %s is there twice", name)
+		}
+		seen[name] = true
+		n, err := strconv.ParseUint(name[:8], 16, 32)
+		uid := uint32(n)
+		if err != nil || !slices.Contains(there, uid) {
+			h.t.Fatalf("the UIDL %s is of no message: %v", name, there)
+		}
+		if known := h.names[uid]; known != "" && known != name {
+			h.t.Fatalf("UID %d was %s and is %s", uid, known, name)
+		}
+		h.names[uid] = name
+		if h.hidden[uid] {
+			h.t.Fatalf("UID %d was hidden, and is shown under %+v", uid, *h.policy)
+		}
+		shown = append(shown, uid)
+	}
+	if !slices.IsSorted(shown) {
+		h.t.Fatalf("the order is %v", shown)
+	}
+	return shown
+}
+
+// judge checks that whatever is gone was condemned by a policy in its own terms.
+func (h *history) judge(before, retrieved, deleted []uint32) {
+	if h.policy.DryRun {
+		retrieved, deleted = nil, nil
+	}
+	for _, uid := range retrieved {
+		if h.retrieved[uid].IsZero() {
+			h.retrieved[uid] = *h.now
+		}
+		h.hidden[uid] = h.hidden[uid] || h.policy.OnRetrieve.Do == policy.Hide
+	}
+	for _, uid := range deleted {
+		if h.deleted[uid].IsZero() {
+			h.deleted[uid] = *h.now
+		}
+		h.hidden[uid] = h.hidden[uid] || h.policy.OnDelete.Do == policy.Hide
+	}
+	left := h.uids()
+	for _, uid := range before {
+		if !slices.Contains(left, uid) && !h.others[uid] && !h.mayGo(uid, retrieved, deleted) {
+			h.t.Fatalf("UID %d was removed under %+v; retrieved %v, deleted %v, arrived %v, now %v", uid, *h.policy,
+				h.retrieved[uid], h.deleted[uid], h.arrived[uid], *h.now)
+		}
+	}
+}
+
+func removes(a policy.Act) bool {
+	return a.Do == policy.Expunge || a.Do == policy.Trash || a.Do == policy.Archive
+}
+
+func (h *history) mayGo(uid uint32, retrieved, deleted []uint32) bool {
+	if slices.Contains(deleted, uid) && removes(h.policy.OnDelete) || slices.Contains(retrieved, uid) && removes(h.policy.OnRetrieve) {
+		return true
+	}
+	for _, r := range h.policy.Retain {
+		since := map[policy.Since]time.Time{policy.SinceRetrieved: h.retrieved[uid], policy.SinceDeleted: h.deleted[uid],
+			policy.SinceArrived: h.arrived[uid]}[r.Since]
+		if r.Since == policy.SinceArrived && !r.Unretrieved && h.retrieved[uid].IsZero() && h.deleted[uid].IsZero() {
+			continue
+		}
+		if !since.IsZero() && h.now.Sub(since) >= time.Duration(r.After) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestHistories(t *testing.T) {
+	rounds, steps := 6, 40
+	if testing.Short() {
+		rounds = 2
+	}
+	for range rounds {
+		h := newHistory(t, seedOf(t))
+		for range steps {
+			h.step()
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}

@@ -1,0 +1,272 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/restante-mail/restante/policy"
+	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/store"
+	"github.com/restante-mail/restante/upstream"
+)
+
+// memory is what a session knows of its view from earlier sessions, and what it
+// will add to that. There is none without a state file, and then nothing is
+// remembered.
+type memory struct {
+	store store.Store
+	key   store.ViewKey
+	view  store.View
+	state policy.State
+	lives []uint32 // of each listed message; nil if none was undeleted
+	// readOnly: what cannot be remembered is not done.
+	readOnly bool
+	// learned holds however the session ends: what the listing taught, and how
+	// earlier sessions ended.
+	learned store.Changes
+	news    bool // learned has something that is worth a transaction by itself
+}
+
+var errNoMemory = errors.New("the policy needs a state file, and there is none")
+
+// loadMemory reads what is remembered. A failure is no reason to show what a
+// client deleted long ago, so it ends the sign-in.
+func (s *session) loadMemory(ctx context.Context) error {
+	db := s.gateway.Shared.Store
+	if s.route.Forget {
+		return nil
+	}
+	if db == nil {
+		if s.route.needsState() {
+			return &pop3.Error{Code: pop3.CodeSysPerm, Text: "This maildrop is not set up completely; ask your administrator", Err: errNoMemory}
+		}
+		return nil
+	}
+	m := &memory{store: db, key: store.ViewKey{Maildrop: s.maildropName(), View: s.route.View}}
+	var err error
+	if m.view, err = db.View(ctx, m.key); err != nil {
+		return stateError(err)
+	}
+	if m.state.Approved, err = approvals(ctx, db, s.route); err != nil {
+		return stateError(err)
+	}
+	m.state.Held = m.view.Held
+	if m.view.Begun != 0 {
+		m.state.Begun = time.Unix(m.view.Begun, 0)
+	}
+	s.memory = m
+	return s.checkState(ctx)
+}
+
+// approvals tells of each rule of retention whether it may act.
+func approvals(ctx context.Context, db store.Store, r Route) ([]bool, error) {
+	if len(r.Policy.Retain) == 0 {
+		return nil, nil
+	}
+	known, err := db.Approvals(ctx)
+	approved := make([]bool, len(r.Policy.Retain))
+	for i, rule := range r.Policy.Retain {
+		_, approved[i] = known[rule.Hash(r.PolicyName)]
+	}
+	return approved, err
+}
+
+// checkState finds out, after a write has failed, whether writing is possible
+// again; if not, the session is refused, or changes nothing.
+func (s *session) checkState(ctx context.Context) error {
+	if !s.gateway.Shared.ailing.Load() {
+		return nil
+	}
+	err := s.memory.store.Probe(ctx)
+	s.gateway.Shared.ailing.Store(err != nil)
+	if err == nil || !s.strict() {
+		return nil
+	}
+	if !s.gateway.ReadOnly {
+		return stateError(err)
+	}
+	s.memory.readOnly = true
+	s.log.WithError(err).Error("the state file cannot be written: this session changes nothing")
+	return nil
+}
+
+// strict tells whether what is done has to be remembered. If only the wish to
+// know is lost, mail goes on.
+func (s *session) strict() bool { return s.route.needsState() }
+
+func (r Route) needsState() bool {
+	return r.Policy.NeedsState() || len(r.Others) > 0 || r.View != "" && !r.Forget
+}
+
+// stateError is what a client hears when the state file fails.
+func stateError(err error) error {
+	return &pop3.Error{Code: pop3.CodeSysTemp, Text: "The maildrop's state is not available; try again later", Err: err}
+}
+
+func (s *session) maildropName() string { return s.maildrop.upstream + "\n" + s.maildrop.user }
+
+// alignMemory puts what is remembered beside the messages of the listing, which
+// are folder by folder and within a folder by UID.
+func (s *session) alignMemory(msgs []upstream.Message) error {
+	m := s.memory
+	if m == nil {
+		return nil
+	}
+	m.state.Folders = make([]policy.Folder, len(s.folders))
+	for i, folder := range s.folders {
+		if known := m.folder(folder); known != nil {
+			m.state.Folders[i] = policy.Folder{First: known.First, Edge: known.Edge}
+		}
+	}
+	if s.route.needsState() && !s.named(msgs) {
+		return &pop3.Error{Code: pop3.CodeSysPerm, Text: "The mail server cannot tell messages apart, which this maildrop needs; ask your administrator",
+			Err: errors.New("the upstream has no UIDL, and the policy or its views need it")}
+	}
+	var err error
+	m.state.Of, m.lives, err = s.align(m.view, msgs)
+	return err
+}
+
+// folder returns what is remembered of a folder in its present life.
+func (m *memory) folder(f upstream.Folder) *store.ViewFolder { return folderOf(&m.view, f) }
+
+func folderOf(v *store.View, f upstream.Folder) *store.ViewFolder {
+	for i := range v.Folders {
+		if known := &v.Folders[i]; known.Name == f.Name && known.UIDValidity == f.UIDValidity {
+			return known
+		}
+	}
+	return nil
+}
+
+// named tells whether every message has a name that outlives the session.
+func (s *session) named(msgs []upstream.Message) bool {
+	for i := range msgs {
+		if s.keyOf(&msgs[i]) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// keyOf names a message in its folder; 0 if it has no name.
+func (s *session) keyOf(m *upstream.Message) uint64 {
+	if s.folders[m.ID.Folder].UIDValidity != 0 {
+		return uint64(m.ID.UID)
+	}
+	if m.UIDL == "" {
+		return 0
+	}
+	sum := sha256.Sum256([]byte(m.UIDL))
+	return binary.BigEndian.Uint64(sum[:]) | 1
+}
+
+// align finds the memory of each message in a view.
+func (s *session) align(v store.View, msgs []upstream.Message) (of []*policy.Memory, lives []uint32, err error) {
+	known := make([]lookup, len(s.folders))
+	count := 0
+	for i, folder := range s.folders {
+		if f := folderOf(&v, folder); f != nil {
+			known[i] = newLookup(f)
+			count += len(f.Memories)
+		}
+	}
+	if count == 0 {
+		return nil, nil, nil
+	}
+	of = make([]*policy.Memory, len(msgs))
+	room := make([]policy.Memory, 0, count)
+	for i := range msgs {
+		found := known[msgs[i].ID.Folder].find(s.keyOf(&msgs[i]))
+		if found == nil {
+			continue
+		}
+		if found.Lives > 0 && lives == nil {
+			lives = make([]uint32, len(msgs))
+		}
+		if found.Lives > 0 {
+			lives[i] = found.Lives
+		}
+		m, err := policyMemory(found)
+		if err != nil {
+			return nil, nil, err
+		}
+		room = append(room, m)
+		of[i] = &room[len(room)-1]
+	}
+	return of, lives, nil
+}
+
+func policyMemory(m *store.Memory) (policy.Memory, error) {
+	p := policy.Memory{Seen: m.Seen, First: m.First, Last: m.Last, Deleted: m.Deleted, Hidden: m.Hidden}
+	if m.Wish == "" {
+		return p, nil
+	}
+	if err := p.Wish.UnmarshalText([]byte(m.Wish)); err != nil {
+		return p, stateError(fmt.Errorf("what is remembered to be done to a message: %w", err))
+	}
+	return p, nil
+}
+
+// A lookup finds memories. UIDs are asked for in order, and so are they kept.
+type lookup struct {
+	ordered []store.Memory
+	hashed  map[uint64]*store.Memory
+}
+
+func newLookup(f *store.ViewFolder) lookup {
+	if f.UIDValidity != 0 {
+		return lookup{ordered: f.Memories}
+	}
+	l := lookup{hashed: make(map[uint64]*store.Memory, len(f.Memories))}
+	for i := range f.Memories {
+		l.hashed[f.Memories[i].Key] = &f.Memories[i]
+	}
+	return l
+}
+
+func (l *lookup) find(key uint64) *store.Memory {
+	if l.hashed != nil {
+		return l.hashed[key]
+	}
+	for len(l.ordered) > 0 && l.ordered[0].Key < key {
+		l.ordered = l.ordered[1:]
+	}
+	if len(l.ordered) == 0 || l.ordered[0].Key != key {
+		return nil
+	}
+	return &l.ordered[0]
+}
+
+// fresh are the messages that no earlier session of this view has retrieved: a
+// client that leaves mail on the server does not ask for the others.
+func (s *session) fresh() []upstream.Message {
+	if s.memory == nil || s.memory.state.Of == nil {
+		return s.shown
+	}
+	var fresh []upstream.Message
+	for i := range s.shown {
+		if m := s.memory.state.Of[s.index[i]]; m == nil || m.Last == 0 {
+			fresh = append(fresh, s.shown[i])
+		}
+	}
+	return fresh
+}
+
+// Last implements pop3.LastKnower: the highest number that an earlier session
+// retrieved.
+func (s *session) Last(ctx context.Context) (int, error) {
+	if s.memory == nil || s.memory.state.Of == nil {
+		return 0, nil
+	}
+	for n := len(s.index); n > 0; n-- {
+		if m := s.memory.state.Of[s.index[n-1]]; m != nil && m.Last != 0 {
+			return n, nil
+		}
+	}
+	return 0, nil
+}

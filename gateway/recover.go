@@ -1,0 +1,44 @@
+package gateway
+
+import (
+	"github.com/restante-mail/restante/store"
+	"github.com/restante-mail/restante/upstream"
+)
+
+// recover looks after sessions that ended between their changes upstream and
+// the record of the outcome. What is still there was not done, whatever the
+// reason, and is as if it had never been intended: the client was not told
+// otherwise. What has vanished was done.
+func (s *session) recover() {
+	m := s.memory
+	var there []map[uint64]bool
+	for _, intent := range m.view.Intents {
+		if _, underWay := s.gateway.Shared.intents.Load(intent.ID); underWay {
+			continue // of a session that runs beside this one
+		}
+		if there == nil {
+			there = s.present()
+		}
+		s.log.WithField("made", intent.Made).Warn("a session ended while it changed the mailbox; what is gone is recorded as done")
+		for _, deed := range intent.Deeds {
+			s.recoverOne(intent, deed, there)
+		}
+		m.learned.Settled = append(m.learned.Settled, intent.ID)
+		m.news = true
+	}
+}
+
+func (s *session) recoverOne(intent store.Intent, deed store.Deed, there []map[uint64]bool) {
+	if deed.Do != upstream.Move.String() && deed.Do != upstream.Expunge.String() {
+		return
+	}
+	for i, folder := range s.folders {
+		if folder.Name != deed.Folder || folder.UIDValidity != deed.UIDValidity || there[i][deed.Key] {
+			continue
+		}
+		known := deed.Then
+		known.Key, known.Removed, known.Absent = deed.Key, intent.Made, s.memory.learned.At
+		f := &s.memory.learned.Folders[i]
+		f.Memories = append(f.Memories, known)
+	}
+}

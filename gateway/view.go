@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/restante-mail/restante/policy"
+	"github.com/restante-mail/restante/store"
+	"github.com/restante-mail/restante/upstream"
+)
+
+// look decides what of the listing the client sees.
+func (s *session) look(ctx context.Context, msgs []upstream.Message) error {
+	if err := s.alignMemory(msgs); err != nil {
+		return err
+	}
+	s.listed = msgs
+	state, now := s.state(), s.gateway.now()
+	for i, verdict := range s.route.Policy.View(msgs, state, now) {
+		if verdict.Show {
+			s.shown, s.index = append(s.shown, msgs[i]), append(s.index, i)
+		} else {
+			s.hidden++
+		}
+	}
+	if s.memory == nil {
+		return nil
+	}
+	s.learnListing(msgs, now)
+	s.recover()
+	if s.route.Policy.FromNowOn && s.memory.view.Begun == 0 {
+		// It decides what this view will ever see, so it cannot wait for an
+		// orderly end of the session.
+		return s.keepLearned(ctx)
+	}
+	return nil
+}
+
+// state is what the policy is told of earlier sessions.
+func (s *session) state() *policy.State {
+	if s.memory == nil {
+		return &policy.State{}
+	}
+	return &s.memory.state
+}
+
+// learnListing notes what a listing teaches about the folders: where new mail
+// begins, what "newest" leaves out, when mail was first seen.
+func (s *session) learnListing(msgs []upstream.Message, now time.Time) {
+	m := s.memory
+	m.learned = store.Changes{At: now.Unix(), Folders: make([]store.ViewFolder, len(s.folders))}
+	first := policy.FirstUIDs(msgs, len(s.folders))
+	edges := s.route.Policy.Edges(msgs, &m.state)
+	for i, folder := range s.folders {
+		f := store.ViewFolder{Name: folder.Name, UIDValidity: folder.UIDValidity}
+		if m.view.Begun == 0 {
+			f.First = first[i]
+			m.news = m.news || s.route.Policy.NeedsFirst()
+		} else if m.folder(folder) == nil {
+			m.news = m.news || s.route.Policy.NeedsFirst() // its mail came later, from now on
+		}
+		if edges != nil && edges[i] > m.state.Folders[i].Edge {
+			f.Edge, m.news = edges[i], true
+		}
+		m.learned.Folders[i] = f
+	}
+	for _, fact := range s.route.Policy.Arrivals(msgs, &m.state, now) {
+		s.note(&m.learned, &msgs[fact.Index], store.Memory{Seen: fact.Seen})
+		m.news = true
+	}
+}
+
+// note adds what is to be remembered of a message.
+func (s *session) note(c *store.Changes, m *upstream.Message, known store.Memory) {
+	if known.Key = s.keyOf(m); known.Key != 0 {
+		f := &c.Folders[m.ID.Folder]
+		f.Memories = append(f.Memories, known)
+	}
+}
+
+// keepLearned writes what holds however the session ends, in one transaction,
+// if it is worth one.
+func (s *session) keepLearned(ctx context.Context) error {
+	m := s.memory
+	if m == nil || !m.news || m.readOnly {
+		return nil
+	}
+	if err := s.remember(ctx, m.learned); err != nil {
+		return stateError(err)
+	}
+	m.learned, m.news = store.Changes{At: m.learned.At, Folders: bare(m.learned.Folders)}, false
+	return nil
+}
+
+// bare folders have no memories.
+func bare(folders []store.ViewFolder) []store.ViewFolder {
+	all := make([]store.ViewFolder, len(folders))
+	for i, f := range folders {
+		all[i] = store.ViewFolder{Name: f.Name, UIDValidity: f.UIDValidity, First: f.First, Edge: f.Edge}
+	}
+	return all
+}
+
+// remember writes, and notes whether writing is possible.
+func (s *session) remember(ctx context.Context, c store.Changes) error {
+	err := s.memory.store.Remember(ctx, s.memory.key, c)
+	s.gateway.Shared.ailing.Store(err != nil)
+	return err
+}
+
+// endMemory is the end of a session, orderly or not.
+func (s *session) endMemory() {
+	if s.memory == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+	defer cancel()
+	if err := s.keepLearned(ctx); err != nil {
+		s.log.WithError(err).Error("what the listing taught could not be remembered")
+	}
+	if s.intent != 0 {
+		s.gateway.Shared.intents.Delete(s.intent)
+	}
+}
