@@ -26,9 +26,10 @@ import (
 type Backend interface {
 	// Login returns the client's maildrop, opened and ready: +OK to PASS
 	// promises that much (section 2 of RFC 1939's AUTHORIZATION state). An
-	// *Error is told to the client; any other error is reported to
-	// Hooks.Error and becomes one neutral SYS/TEMP. ctx ends when the
-	// connection does.
+	// *Error is told to the client; any other error becomes one neutral
+	// SYS/TEMP. Both are reported to Hooks.Error. ctx ends when Login returns,
+	// when Limits.BackendTime passes, or when the server is stopped; a client
+	// that hangs up meanwhile is not noticed.
 	Login(ctx context.Context, peer Peer, cred Credentials) (Session, error)
 }
 
@@ -37,11 +38,14 @@ type Backend interface {
 type Session interface {
 	// Messages lists the maildrop: message n of the protocol is index n-1. It
 	// is called at the first command that needs the list, and what it returns
-	// is kept for the whole session and never changed.
+	// is kept for the whole session and never changed. After an error the next
+	// command that needs the list calls it again.
 	Messages(ctx context.Context) ([]Message, error)
 	// Open starts reading message i (an index into Messages). lines < 0 asks
 	// for all of it; otherwise the header and that many lines of the body are
-	// needed, and the Body may give more: the connection cuts.
+	// needed, and the Body may give more: the connection cuts. ctx lasts until
+	// the Body is closed, and is cancelled if Open or one Read takes longer
+	// than Limits.BackendTime. One Body is open at a time.
 	Open(ctx context.Context, i, lines int) (Body, error)
 	// Update removes the messages that the client deleted. It is called once,
 	// at QUIT, after every retrieved Body was told so by Done, even if nothing

@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -21,7 +21,8 @@ type Server struct {
 	// TLS is the configuration for STLS or, if Implicit, for the whole
 	// connection; nil means that there is no TLS.
 	TLS *tls.Config
-	// Implicit: TLS begins with the first octet (RFC 8314 section 3).
+	// Implicit: TLS begins with the first octet (RFC 8314 section 3). It needs
+	// TLS.
 	Implicit bool
 	// AllowPlain tells whether a client may sign in without TLS. nil allows
 	// this machine only. It is asked in the connection's goroutine, so it may
@@ -36,13 +37,14 @@ type Server struct {
 	// OAUTHBEARER; nil offers all of them. Others are not offered.
 	Mechanisms []string
 	Limits     Limits
-	Hooks      Hooks
+	// Crowd is whose connections Limits counts; nil: this Server's alone.
+	Crowd *Crowd
+	Hooks Hooks
 
 	mu        sync.Mutex
 	closing   bool
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
-	addresses map[netip.Prefix]int
 	ended     chan struct{} // closed when the last connection ends while closing
 }
 
@@ -137,29 +139,11 @@ func (s *Server) enter(c *conn) bool {
 	}
 	if s.conns == nil {
 		s.conns = make(map[*conn]struct{})
-		s.addresses = make(map[netip.Prefix]int)
+	}
+	if s.Crowd == nil {
+		s.Crowd = new(Crowd)
 	}
 	s.conns[c] = struct{}{}
-	return true
-}
-
-// admit counts a connection whose address is known now, and tells whether
-// there is room for it.
-func (s *Server) admit(c *conn) bool {
-	network, counted := countedAs(c.peer.Remote)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if over(len(s.conns), c.limits.Connections) {
-		return false
-	}
-	if !counted {
-		return true
-	}
-	if over(s.addresses[network]+1, c.limits.ConnectionsPerAddress) {
-		return false
-	}
-	s.addresses[network]++
-	c.network = network
 	return true
 }
 
@@ -167,11 +151,7 @@ func (s *Server) leave(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if c.network.IsValid() {
-		if s.addresses[c.network]--; s.addresses[c.network] == 0 {
-			delete(s.addresses, c.network)
-		}
-	}
+	c.place.leave()
 	if s.closing && len(s.conns) == 0 {
 		close(s.ended)
 	}
@@ -195,12 +175,18 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
+	closed := 0
 	for c := range s.conns {
-		c.stop(everybody, EndShutdown)
+		if c.stop(everybody, EndShutdown) {
+			closed++
+		}
 	}
 	s.mu.Unlock()
 	<-s.ended
-	return ctx.Err()
+	if closed == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d sessions were closed: %w", closed, ctx.Err())
 }
 
 // close lets nobody in any more. The caller holds the lock.
