@@ -35,6 +35,7 @@ func run(rounds int, write string) (err error) {
 	defer s.strike(&err)
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt)
+	load := loadAverage()
 	subjects, rows := build(s)
 	// A first round, which does not count, fills every cache there is.
 	if err := measure(newResults(subjects, rows), 0, interrupted); err != nil {
@@ -47,7 +48,7 @@ func run(rounds int, write string) (err error) {
 		}
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
 	}
-	table := results.table() + results.conditions(rounds)
+	table := results.table() + conditions(rounds, load)
 	fmt.Print(table)
 	if write != "" {
 		return replaceTable(write, table)

@@ -83,10 +83,21 @@ func rounded(v float64) string {
 	}
 }
 
-// conditions say where and with what it was measured.
-func (r *results) conditions(rounds int) string {
-	return fmt.Sprintf("\n%d rounds; %d cores, %s/%s; %s; Dovecot %s.\n", rounds,
-		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), dovecotVersion())
+// conditions say where and with what it was measured, and how busy the machine
+// was before.
+func conditions(rounds int, load string) string {
+	return fmt.Sprintf("\n%d rounds; %d cores, %s/%s, load average before the run %s; %s; Dovecot %s.\n", rounds,
+		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, load, runtime.Version(), dovecotVersion())
+}
+
+// loadAverage of the last minute.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	load, _, _ := strings.Cut(string(text), " ")
+	return load
 }
 
 func dovecotVersion() string {
