@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -33,7 +34,7 @@ func (nowhere) SetWriteDeadline(time.Time) error { return nil }
 
 // pass sends a message through all stages, in one go as a transfer does.
 func passThrough(r io.Reader, lines int, dst net.Conn) (octets int, err error) {
-	w := writer{dst: dst, timeout: time.Minute}
+	w := writer{dst: dst, timeout: time.Minute, waiting: new(atomic.Int64)}
 	text := newCanonical(r)
 	defer text.free()
 	cut, stuff := cutter{lines: lines}, stuffer{}
@@ -141,7 +142,7 @@ func TestBodyStages(t *testing.T) {
 func TestTerminatorLeavesWithTheEnd(t *testing.T) {
 	for length := writeSize - 10; length < writeSize+10; length++ {
 		var got lastWrite
-		w, stuff := writer{dst: &got}, stuffer{}
+		w, stuff := writer{dst: &got, waiting: new(atomic.Int64)}, stuffer{}
 		stuff.write(&w, []byte(strings.Repeat("x", length)+"\r\n"))
 		w.writeString(terminator)
 		if err := w.flush(); err != nil || !bytes.HasSuffix(got.last, []byte("x\r\n.\r\n")) {

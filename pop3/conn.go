@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -20,16 +19,16 @@ import (
 // conn is one client's connection. All of it belongs to one goroutine, but for
 // what mu guards.
 type conn struct {
-	server  *Server
-	limits  Limits
-	nc      net.Conn // as it was given to us
-	sock    *socket  // around nc
-	tls     *tls.Conn
-	lines   lineReader
-	w       writer
-	network netip.Prefix // counted under this; invalid if not counted
-	peer    Peer
-	sum     Summary
+	server *Server
+	limits Limits
+	nc     net.Conn // as it was given to us
+	sock   *socket  // around nc
+	tls    *tls.Conn
+	lines  lineReader
+	w      writer
+	place  place // in the Crowd
+	peer   Peer
+	sum    Summary
 
 	ctx    context.Context // ends with the connection
 	cancel context.CancelCauseFunc
@@ -77,7 +76,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.commands = authorization
 	c.lines.src = c.sock
-	c.w = writer{dst: c.sock, timeout: c.limits.WriteTime}
+	c.w = writer{dst: c.sock, timeout: c.limits.WriteTime, waiting: &c.waiting}
 	return c
 }
 
@@ -88,16 +87,18 @@ func newID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// stop ends the connection if it is in the given phase or before it. how is an
-// End constant.
-func (c *conn) stop(last phase, how string) {
+// stop ends the connection if it is in the given phase or before it, and tells
+// whether it did. how is an End constant.
+func (c *conn) stop(last phase, how string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase <= last && c.stopped == "" {
-		c.stopped = how
-		c.cancel(errStopped)
-		c.sock.stop()
+	if c.phase > last || c.stopped != "" {
+		return false
 	}
+	c.stopped = how
+	c.cancel(errStopped)
+	c.sock.stop()
+	return true
 }
 
 // enter moves to a phase, unless the connection was stopped before.
@@ -160,7 +161,8 @@ func (c *conn) ended(err error) {
 func (c *conn) greet() error {
 	_ = c.sock.SetDeadline(c.loginBefore)
 	c.peer.Remote, c.peer.Local = c.nc.RemoteAddr(), c.nc.LocalAddr()
-	if !c.server.admit(c) {
+	var room bool
+	if c.place, room = c.server.Crowd.admit(c.peer.Remote, c.limits); !room {
 		if !c.server.Implicit { // who is refused is not worth a handshake
 			c.refuse(&refusal{code: CodeSysTemp, text: "too many connections, try again later"})
 		}

@@ -397,6 +397,37 @@ func TestFlushBeforeTheBackend(t *testing.T) {
 	c.Closed()
 }
 
+// TOP is answered before the backend reads the rest of the message that nobody
+// wants; and it may not do that for ever.
+func TestClosingEarly(t *testing.T) {
+	m := pop3test.NewMemory(big())
+	answered := make(chan struct{})
+	m.OnClose = func(ctx context.Context, _ int) {
+		<-answered
+		<-ctx.Done()
+	}
+	r := limited(t, m, pop3.Limits{CloseTime: 10 * time.Millisecond})
+	c := signedIn(t, r, m)
+	c.Multi("TOP 1 0")
+	close(answered)
+	c.OK("NOOP")
+	c.Quit()
+}
+
+// Nor does it go on when the client has gone.
+func TestClosingAfterADrop(t *testing.T) {
+	m := pop3test.NewMemory(endless(64 << 20))
+	m.OnClose = func(ctx context.Context, _ int) { <-ctx.Done() }
+	r := limited(t, m, pop3.Limits{CloseTime: time.Hour})
+	c := signedIn(t, r, m)
+	c.Send("RETR 1\r\n")
+	c.Line()
+	_ = c.Close()
+	if sum := r.Ends(1)[0]; sum.End != pop3.EndDropped {
+		t.Errorf("%+v", sum)
+	}
+}
+
 // A panic in a backend ends its own session only.
 func TestPanic(t *testing.T) {
 	m := pop3test.NewMemory(pop3test.Mail(1)...)

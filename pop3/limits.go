@@ -37,6 +37,9 @@ type Limits struct {
 	// it retrieved just before. Default 2 seconds: a few round trips of any
 	// line; without the acknowledgement a message counts as not retrieved.
 	ProofTime time.Duration
+	// CloseTime is how long a backend may take to let go of a message that
+	// nobody wants the rest of, before its context ends. Default 5 seconds.
+	CloseTime time.Duration
 	// Line is the longest command, its line end included. Default 512 octets:
 	// twice what RFC 2449 section 4 demands, for long user names.
 	Line int
@@ -72,6 +75,7 @@ func (l Limits) withDefaults() Limits {
 	span(&l.BackendTime, 5*time.Minute)
 	span(&l.UpdateTime, 5*time.Minute)
 	span(&l.ProofTime, 2*time.Second)
+	span(&l.CloseTime, 5*time.Second)
 	count(&l.Line, 512)
 	count(&l.AuthLine, 12<<10)
 	count(&l.BadCommands, 20)

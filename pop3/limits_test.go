@@ -69,6 +69,24 @@ func TestFailedSignIns(t *testing.T) {
 	}
 }
 
+// What is no fault of the client's does not count as guessing.
+func TestOtherFailuresAreNoGuesses(t *testing.T) {
+	m := pop3test.NewMemory()
+	m.OnLogin = func(context.Context, pop3.Peer, pop3.Credentials) error {
+		return &pop3.Error{Code: pop3.CodeInUse, Text: "in use"}
+	}
+	r := limited(t, m, pop3.Limits{SignIns: 2})
+	c := r.Dial(t)
+	for range 4 {
+		c.OK("USER alice")
+		c.Err("PASS wonder land")
+	}
+	c.Quit()
+	if sum := r.Ends(1)[0]; sum.End != pop3.EndQuit || sum.FailedSignIns != 0 {
+		t.Errorf("%+v", sum)
+	}
+}
+
 // Names and passwords that no backend should ever see (rule 9), and those that
 // it must see as they are.
 func TestCredentials(t *testing.T) {
@@ -164,6 +182,26 @@ func TestConnectionsPerAddress(t *testing.T) {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = s.Shutdown(over)
+}
+
+// Servers that share a Crowd are limited together.
+func TestCrowd(t *testing.T) {
+	crowd := new(pop3.Crowd)
+	setup := func(s *pop3.Server) { s.Crowd, s.Limits.Connections = crowd, 2 }
+	before, after := start(t, pop3test.NewMemory(), setup), start(t, pop3test.NewMemory(), setup)
+	first, _ := before.Dial(t), after.Dial(t)
+	third, err := net.Dial("tcp", after.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer third.Close()
+	line, _ := io.ReadAll(third)
+	if !strings.HasPrefix(string(line), "-ERR [SYS/TEMP]") {
+		t.Errorf("the third of two hears %q", line)
+	}
+	first.Quit()
+	waitFor(t, func() bool { return before.Connections() == 0 })
+	after.Dial(t).Quit()
 }
 
 // Who does not sign in, or says nothing more, is cut off without a word.

@@ -103,10 +103,16 @@ func (c *conn) login(cred Credentials) (Session, error) {
 	return session, err
 }
 
-// signInFailed counts, and hangs up after too many.
+// signInFailed counts wrong credentials, and hangs up after too many. What is
+// no fault of the client's (a server that is down, a maildrop in use) must not
+// look like guessing.
 func (c *conn) signInFailed(err error) error {
+	r, ok := err.(*refusal)
+	if !ok || r.code != CodeAuth {
+		return err
+	}
 	c.sum.FailedSignIns++
-	if r, ok := err.(*refusal); ok && reached(c.sum.FailedSignIns, c.limits.SignIns) {
+	if reached(c.sum.FailedSignIns, c.limits.SignIns) {
 		r.end = EndSignIns
 	}
 	return err

@@ -59,7 +59,7 @@ func (c *conn) retrieve(i, lines int) error {
 	if err != nil {
 		return c.failed(fmt.Sprintf("open message %d", i+1), err)
 	}
-	t := transfer{c: c, i: i, body: body, patience: patience, retr: lines < 0}
+	t := transfer{c: c, i: i, body: body, patience: patience, cancel: cancel, retr: lines < 0}
 	t.cut.lines = lines
 	t.sniffer, _ = body.(Sniffer)
 	defer t.finish()
@@ -83,6 +83,8 @@ type transfer struct {
 	body     Body
 	retr     bool // else TOP
 	patience *time.Timer
+	cancel   context.CancelCauseFunc // of what body was opened with
+	ended    bool                    // body was read to its end
 	text     canonical
 	cut      cutter
 	sniffer  Sniffer
@@ -152,6 +154,7 @@ func broken(err error) bool { return err != nil && err != io.EOF && err != errCu
 func (t *transfer) more() error {
 	start := len(t.text.text)
 	err := t.text.more()
+	t.ended = err == io.EOF
 	if t.retr || broken(err) {
 		return err
 	}
@@ -192,10 +195,23 @@ func (t *transfer) pass() {
 	t.text.take()
 }
 
+// closeEarly makes ready for a Close that may have to read the rest: the client
+// must not wait for that, and nobody needs it if the client has gone.
+func (t *transfer) closeEarly() {
+	if _ = t.c.flush(); t.c.w.err != nil {
+		t.cancel(t.c.w.err)
+		return
+	}
+	t.patience.Reset(t.c.limits.CloseTime)
+}
+
 // finish lets go of the body. What became of it is told now if it failed, and
 // else when the client has proven that it has it.
 func (t *transfer) finish() {
 	c := t.c
+	if !t.ended {
+		t.closeEarly()
+	}
 	if err := t.body.Close(); err != nil {
 		c.tell(t.doing(), err)
 	}

@@ -3,6 +3,7 @@ package pop3_test
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func TestShutdownEndsSessions(t *testing.T) {
 	force, result := shutdown(r)
 	idle.OK("NOOP")
 	force()
-	if err := <-result; err != context.Canceled {
+	if err := <-result; !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "2 sessions were closed") {
 		t.Errorf("Shutdown returns %v", err)
 	}
 	idle.Closed()
@@ -140,6 +141,44 @@ func TestAnsweringIsNotIdle(t *testing.T) {
 	c := signedIn(t, start(t, m), m)
 	c.OK("STAT")
 	c.Quit()
+}
+
+// Whoever takes nothing of an answer is idle: a laptop that was closed in the
+// middle of a message.
+func TestNotReadingIsIdle(t *testing.T) {
+	m := pop3test.NewMemory(endless(64 << 20))
+	var control pop3.Control
+	m.OnLogin = func(_ context.Context, p pop3.Peer, _ pop3.Credentials) error { control = p.Control; return nil }
+	r := start(t, m)
+	c := signedIn(t, r, m)
+	c.Send("RETR 1\r\n")
+	waitFor(t, func() bool { return control.Idle() > 20*time.Millisecond })
+	control.Evict()
+	if sum := r.Ends(1)[0]; sum.End != pop3.EndEvicted {
+		t.Errorf("%+v", sum)
+	}
+}
+
+// A QUIT that is being done when time is up is finished, and no session of
+// those that are said to have been closed.
+func TestShutdownDuringQUIT(t *testing.T) {
+	m := pop3test.NewMemory(pop3test.Mail(1)...)
+	begun, proceed := make(chan struct{}), make(chan struct{})
+	m.OnUpdate = func(context.Context, []int) error { close(begun); <-proceed; return nil }
+	r := start(t, m)
+	c := signedIn(t, r, m)
+	c.OK("DELE 1")
+	c.Send("QUIT\r\n")
+	<-begun
+	force, result := shutdown(r)
+	force()
+	close(proceed)
+	if err := <-result; err != nil {
+		t.Errorf("Shutdown returns %v though nothing was closed", err)
+	}
+	if line := c.Line(); !strings.HasPrefix(line, "+OK") || len(m.Mail()) != 0 {
+		t.Errorf("QUIT is answered %q, and %d messages are left", line, len(m.Mail()))
+	}
 }
 
 // Commands are shown without secrets.

@@ -3,6 +3,7 @@ package pop3
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,7 @@ var writeBuffers = sync.Pool{New: func() any { return new([writeSize]byte) }}
 type writer struct {
 	dst     net.Conn
 	timeout time.Duration // of one write
+	waiting *atomic.Int64 // since when the client is waited for; 0: it is not
 	buf     *[writeSize]byte
 	n       int // octets in buf
 	err     error
@@ -64,7 +66,9 @@ func (w *writer) push(keep int) {
 	out := w.buf[:w.n-keep]
 	w.err = w.dst.SetWriteDeadline(time.Now().Add(w.timeout))
 	if w.err == nil {
+		w.waiting.Store(time.Now().UnixNano())
 		_, w.err = w.dst.Write(out)
+		w.waiting.Store(0)
 	}
 	w.n = copy(w.buf[:], w.buf[len(out):w.n])
 }

@@ -23,7 +23,9 @@ type Memory struct {
 	OnMessages func(context.Context) error
 	OnOpen     func(ctx context.Context, i, lines int) error
 	// OnRead puts a reader of its own before a message.
-	OnRead   func(ctx context.Context, i int, r io.Reader) io.Reader
+	OnRead func(ctx context.Context, i int, r io.Reader) io.Reader
+	// OnClose is called when a body is closed, with the context of its Open.
+	OnClose  func(ctx context.Context, i int)
 	OnUpdate func(ctx context.Context, deleted []int) error
 	OnSniff  func(i int, p []byte)
 	// Size tells what a Body says of its size; nil is the truth, exactly.
@@ -175,7 +177,7 @@ func (s *session) Open(ctx context.Context, i, lines int) (pop3.Body, error) {
 			return nil, err
 		}
 	}
-	s.body = &body{m: s.m, i: i, Reader: bytes.NewReader(s.mail[i].octets)}
+	s.body = &body{m: s.m, ctx: ctx, i: i, Reader: bytes.NewReader(s.mail[i].octets)}
 	if s.m.OnRead != nil {
 		s.body.Reader = s.m.OnRead(ctx, i, s.body.Reader)
 	}
@@ -232,6 +234,7 @@ func (s *session) Capabilities() []string { return s.m.Capable }
 type body struct {
 	io.Reader
 	m            *Memory
+	ctx          context.Context
 	i            int
 	size         int64
 	exact        bool
@@ -252,6 +255,9 @@ func (b *body) Close() error {
 	}
 	b.closed = true
 	b.m.opened(-1)
+	if b.m.OnClose != nil {
+		b.m.OnClose(b.ctx, b.i)
+	}
 	return nil
 }
 
