@@ -137,6 +137,17 @@ type PolicyTable struct {
 	Preset string `toml:"preset"`
 	policy.Policy
 }
+	// Views are names of clients that share the mailbox, each with its own
+	// state: alice+printer.
+	Views []string `toml:"views"`
+	// ViewPolicy names the policies of views that have one of their own.
+	ViewPolicy map[string]string `toml:"view_policy"`
+	// ViewsDelete is all (a removal upstream waits until every view has
+	// retrieved or deleted the message) or any.
+	ViewsDelete string `toml:"views_delete"`
+	// Recent understands recent:USER, a view that sees the last 30 days and of
+	// which nothing is remembered.
+	Recent bool `toml:"recent"`
 
 // Limits is [limits]: what clients can use up. Each bound's reason is in
 // Defaults.

@@ -15,7 +15,7 @@ func (b *builder) checkPolicies() {
 		for _, err := range each(b.Policies[name].Check()) {
 			b.policyProblem(path, err)
 		}
-		if !slices.ContainsFunc(b.Routes, func(t RouteTable) bool { return t.Policy == name }) {
+		if !slices.ContainsFunc(b.Routes, func(t RouteTable) bool { return t.names(name) }) {
 			b.warnf(path, "no route uses this policy")
 		}
 	}
@@ -91,4 +91,7 @@ func (b *builder) checkState() {
 	}
 }
 
-func (r Route) needsState() bool { return r.Policy.NeedsState() }
+// names tells whether a route, or a view of it, has the policy.
+func (t *RouteTable) names(policy string) bool {
+	return t.Policy == policy || slices.Contains(slices.Collect(maps.Values(t.ViewPolicy)), policy)
+}

@@ -19,8 +19,19 @@ type Route struct {
 	// PolicyName is what the configuration calls the policy.
 	PolicyName string
 
+	// Base is the user name that was matched, without the name of a view.
+	Base string
+	// View is the declared view that the name asked for; "" is everybody's.
+	View string
+	// Others are the views that must be done with a message before it is
+	// removed upstream.
+	Others []string
+	// Forget: nothing is remembered of the view.
+	Forget bool
+
 	when     condition
 	identity string // template; "" is the user as given
+	views    views
 }
 
 // A condition is what a route asks of a login. What is nil matches everything.
@@ -31,11 +42,13 @@ type condition struct {
 	listeners []string
 }
 
-// Route returns the first route that matches, and whether there is one.
+// Route returns the first route that matches the user name, without the name of
+// a view that the route declares, and whether there is one.
 func (s *Snapshot) Route(user string, client netip.Addr, listener string) (Route, bool) {
-	for _, r := range s.routes {
-		if r.when.match(user, client, listener) {
-			return r, true
+	for i := range s.routes {
+		r := &s.routes[i]
+		if base, view := r.views.split(user); r.when.match(base, client, listener) {
+			return r.as(base, view), true
 		}
 	}
 	return Route{}, false
@@ -112,6 +125,7 @@ func (b *builder) buildRoute(path string, t *RouteTable) {
 	b.checkRouteLists(path, t)
 	b.routeUpstream(child(path, "upstream"), t.Upstream, &r)
 	b.routePolicy(child(path, "policy"), t.Policy, &r)
+	b.buildViews(path, t, &r)
 	if err := checkIdentity(t.Identity); err != nil {
 		b.addf(child(path, "identity"), "%v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/upstream"
 )
@@ -34,8 +35,9 @@ func newLocks() locks {
 }
 
 // lockKey names a maildrop: who is read, and where. Letter case does not make
-// two mailboxes of one.
-type lockKey struct{ upstream, user string }
+// two mailboxes of one. Each view of it is a maildrop of its own; where any
+// number of sessions may be at once, each has a lock to itself.
+type lockKey struct{ upstream, user, view, session string }
 
 type lock struct {
 	locks  *locks
@@ -50,7 +52,11 @@ func maildropOf(route Route, login upstream.Login) lockKey {
 	if user == "" {
 		user = login.User
 	}
-	return lockKey{route.Upstream, strings.ToLower(user)}
+	key := lockKey{upstream: route.Upstream, user: strings.ToLower(user), view: route.View}
+	if route.Policy.Lock == policy.LockShared {
+		key.session = login.Session
+	}
+	return key
 }
 
 // take waits for the maildrop to be free, and ends a session that holds it for

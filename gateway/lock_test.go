@@ -29,7 +29,7 @@ func (h *holder) Evict() {
 
 func peer(id string, h *holder) pop3.Peer { return pop3.Peer{ID: id, Control: h} }
 
-var alice = lockKey{"main", "alice"}
+var alice = lockKey{upstream: "main", user: "alice"}
 
 func testLocks(wait time.Duration) *locks {
 	l := newLocks()
@@ -48,7 +48,8 @@ func mustTake(t *testing.T, l *locks, key lockKey, h *holder) *lock {
 
 func TestLockIsPerMaildrop(t *testing.T) {
 	l := testLocks(0)
-	for _, key := range []lockKey{alice, {"main", "bob"}, {"other", "alice"}} {
+	for _, key := range []lockKey{alice, {upstream: "main", user: "bob"}, {upstream: "other", user: "alice"},
+		{upstream: "main", user: "alice", view: "printer"}} {
 		mustTake(t, l, key, &holder{})
 	}
 }

@@ -58,6 +58,12 @@ func signedIn(fields logrus.Fields, s pop3.Summary) {
 // tell adds what only the gateway knows of a session.
 func (s *session) tell(fields logrus.Fields) {
 	fields["upstream"], fields["changed"] = s.route.Upstream, s.changed
+	if u, ok := s.mailbox.(warmable); ok {
+		fields["warm"] = u.Warm()
+	}
+	if s.route.View != "" {
+		fields["view"] = s.route.View
+	}
 	if s.hidden > 0 {
 		fields["hidden"] = s.hidden
 	}
@@ -65,6 +71,9 @@ func (s *session) tell(fields logrus.Fields) {
 		fields["failed_changes"] = s.failed
 	}
 }
+
+// warmable is a mailbox over a connection that may have been there before.
+type warmable interface{ Warm() bool }
 
 func (g *Gateway) logCommand(peer pop3.Peer, line string) {
 	if logger, ok := g.Log.(*logrus.Logger); ok && !logger.IsLevelEnabled(logrus.DebugLevel) {

@@ -42,6 +42,8 @@ type Policy struct {
 	// MaxRemovals is how many messages retention may remove in one session;
 	// more stops it.
 	MaxRemovals int `toml:"max_removals"`
+	// Lock is exclusive (one session at a time; "" is the same) or shared.
+	Lock string `toml:"lock"`
 	// DryRun decides, logs, and changes nothing.
 	DryRun bool `toml:"dry_run"`
 }
@@ -93,6 +95,7 @@ func (p Policy) Check() error {
 		notNegative("max_size", int64(p.MaxSize)),
 		notNegative("newest", int64(p.Newest)),
 		p.checkRemovals(),
+		p.checkLock(),
 		p.checkRetain(),
 	)
 }
@@ -109,6 +112,21 @@ func (p Policy) checkRemovals() error {
 		return errors.New("max_removals: must be at least 1; dry_run or a hold stop retention altogether")
 	}
 	return nil
+}
+
+// LockShared is the Lock of a view that has any number of sessions at a time.
+const LockShared = "shared"
+
+func (p Policy) checkLock() error {
+	if p.Lock != "" && p.Lock != "exclusive" && p.Lock != LockShared {
+		return fmt.Errorf("lock: %q is not known; use exclusive or shared", p.Lock)
+	}
+	return nil
+}
+
+// Removes tells whether anything that a client or time does removes mail.
+func (p Policy) Removes() bool {
+	return p.OnRetrieve.removes() || p.OnDelete.removes() || len(p.Retain) > 0
 }
 
 // NeedsMove tells whether the policy moves messages, which POP3 upstream cannot.

@@ -144,6 +144,7 @@ func TestCheckNamesTheSetting(t *testing.T) {
 		{func(p *Policy) { p.MaxAge = -1 }, "max_age: must not be negative"},
 		{func(p *Policy) { p.MaxSize = -1 }, "max_size: must not be negative"},
 		{func(p *Policy) { p.Newest = -1 }, "newest: must not be negative"},
+		{func(p *Policy) { p.Lock = "none" }, "lock: \"none\" is not known"},
 		{func(p *Policy) { p.MaxRemovals = 0 }, "max_removals: must be at least 1"},
 		{func(p *Policy) { p.Retain = make([]Rule, 17) }, "retain: 17 rules are too many"},
 		{func(p *Policy) { p.Retain = []Rule{{Since: "sent", After: 1, Do: Act{Do: Expunge}}} }, "retain: rule 1: since: \"sent\""},

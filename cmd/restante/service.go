@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -20,7 +21,8 @@ import (
 type service struct {
 	log    *logrus.Logger
 	shared *gateway.Shared
-	fronts map[string]*front // by address
+	fronts map[string]*front // by frontKey
+	crowd  *pop3.Crowd       // of all listeners, across reloads
 	now    *generation
 	old    []*generation // replaced, with sessions that go on
 }
@@ -29,10 +31,13 @@ type service struct {
 type generation struct {
 	upstreams upstreams
 	servers   []*pop3.Server
+	// visitors are the connections that were given to the servers. They are
+	// counted before they are, so that none falls between two generations.
+	visitors atomic.Int64
 }
 
 func newService(log *logrus.Logger) *service {
-	return &service{log: log, shared: gateway.NewShared(), fronts: map[string]*front{}, now: &generation{}}
+	return &service{log: log, shared: gateway.NewShared(), fronts: map[string]*front{}, crowd: new(pop3.Crowd), now: &generation{}}
 }
 
 // apply makes next the configuration that new connections get. All that can
@@ -75,17 +80,17 @@ func (s *service) openState(old, next *config.Snapshot) (err error) {
 func (s *service) openMissing(next *config.Snapshot) (map[string]*front, error) {
 	opened := map[string]*front{}
 	for _, l := range next.Listeners {
-		if s.fronts[l.Address] != nil {
+		if s.fronts[frontKey(l)] != nil {
 			continue
 		}
-		f, err := listen(l.Address, s.log)
+		f, err := s.listen(l.Address)
 		if err != nil {
 			for _, f := range opened {
 				f.close()
 			}
 			return nil, err
 		}
-		opened[l.Address] = f
+		opened[frontKey(l)] = f
 	}
 	return opened, nil
 }
@@ -95,17 +100,18 @@ func (s *service) replace(next *config.Snapshot, made *generation, opened map[st
 	backend := &gateway.Gateway{Route: routing(next, made.upstreams), Shared: s.shared, Log: s.log, ReadOnly: next.ReadOnly}
 	kept := map[string]*front{}
 	for _, l := range next.Listeners {
-		f := s.fronts[l.Address]
+		f := s.fronts[frontKey(l)]
 		if f == nil {
-			f = opened[l.Address]
+			f = opened[frontKey(l)]
 		}
 		server := f.newServer(l, next, backend)
+		server.Crowd = s.crowd
 		made.servers = append(made.servers, server)
-		f.serve(server, l)
-		kept[l.Address] = f
+		f.serve(&attendant{server, l, made})
+		kept[frontKey(l)] = f
 	}
-	for address, f := range s.fronts {
-		if kept[address] == nil {
+	for key, f := range s.fronts {
+		if kept[key] == nil {
 			f.close()
 		}
 	}
@@ -119,7 +125,7 @@ func (s *service) retire(made *generation) {
 	s.now = made
 	var busy []*generation
 	for _, g := range s.old {
-		if g.connections() > 0 {
+		if g.visitors.Load() > 0 {
 			busy = append(busy, g)
 			continue
 		}
@@ -130,13 +136,6 @@ func (s *service) retire(made *generation) {
 	s.old = busy
 }
 
-func (g *generation) connections() (n int) {
-	for _, server := range g.servers {
-		n += server.Connections()
-	}
-	return n
-}
-
 // routing is the gateway's view of the configuration's routes.
 func routing(next *config.Snapshot, servers upstreams) func(string, netip.Addr, string) (gateway.Route, error) {
 	return func(user string, client netip.Addr, listener string) (gateway.Route, error) {
@@ -144,13 +143,14 @@ func routing(next *config.Snapshot, servers upstreams) func(string, netip.Addr, 
 		if !ok {
 			return gateway.Route{}, fmt.Errorf("no route matches user %q from %v at listener %q", user, client, listener)
 		}
-		identity, err := r.Identity(user)
+		identity, err := r.Identity(r.Base)
 		if err != nil {
 			return gateway.Route{}, err
 		}
 		return gateway.Route{
 			Upstream: r.Upstream.Name, Server: servers[r.Upstream.Name].server, User: identity,
-			Policy: r.Policy, PolicyName: r.PolicyName, ExactSizes: r.Upstream.ExactSizes,
+			Policy: r.Policy, PolicyName: r.PolicyName,
+			View: r.View, Others: r.Others, Forget: r.Forget, ExactSizes: r.Upstream.ExactSizes,
 		}, nil
 	}
 }
@@ -187,7 +187,7 @@ func (s *service) shutdown(ctx context.Context, all []*generation) {
 	}
 	for _, end := range ends {
 		if err := <-end; err != nil {
-			s.log.Warn("sessions were still running when time was up; they were closed, and nothing of theirs was deleted")
+			s.log.WithError(err).Warn("sessions were still running when time was up; nothing of those that were closed was deleted")
 		}
 	}
 }
