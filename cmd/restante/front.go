@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync/atomic"
+	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/pires/go-proxyproto"
@@ -22,21 +23,36 @@ import (
 // it is open: each connection takes the one of the moment it came.
 type front struct {
 	listener net.Listener
-	current  atomic.Pointer[attendant]
+	mu       sync.Mutex
+	current  *attendant
 	tls      *tls.Config
 	log      logrus.FieldLogger
 	done     chan struct{} // closed when the accept loop has ended
 }
 
-// An attendant is a Server and the listener's settings that it does not know.
+// An attendant is a Server, the listener's settings that it does not know, and
+// the generation that both are of.
 type attendant struct {
-	server   *pop3.Server
-	settings *config.Listener
+	server     *pop3.Server
+	settings   *config.Listener
+	generation *generation
 }
 
-func listen(address string, log logrus.FieldLogger) (*front, error) {
+// frontKey tells which listeners of two configurations are one socket. The
+// system chooses another port each time that it may choose.
+func frontKey(l *config.Listener) string {
+	if strings.HasSuffix(l.Address, ":0") {
+		return l.Address + " " + l.Name
+	}
+	return l.Address
+}
+
+func (s *service) listen(address string) (*front, error) {
 	l, err := net.Listen("tcp", address)
+	ours := s.holderOf(address)
 	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && ours != "":
+		return nil, fmt.Errorf("listen on %s: the port is held by our own listener %s; restart Restante to change between the two", address, ours)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("listen on %s: the port is in use by another program; stop that one or choose another port", address)
 	case errors.Is(err, syscall.EACCES):
@@ -44,41 +60,70 @@ func listen(address string, log logrus.FieldLogger) (*front, error) {
 	case err != nil:
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	f := &front{listener: l, log: log}
+	f := &front{listener: l, log: s.log}
 	f.tls = &tls.Config{GetConfigForClient: f.currentTLS, MinVersion: tls.VersionTLS12}
 	return f, nil
+}
+
+// holderOf returns our own listener on the port of address, or "".
+func (s *service) holderOf(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	for _, f := range s.fronts {
+		if _, held, _ := net.SplitHostPort(f.listener.Addr().String()); held == port {
+			return f.attendant().settings.Name
+		}
+	}
+	return ""
+}
+
+func (f *front) attendant() *attendant {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.current
 }
 
 // currentTLS lets a handshake use what the last reload brought. The
 // configuration around it stays, and with it the keys of session tickets: TLS
 // sessions are resumed across a reload.
 func (f *front) currentTLS(*tls.ClientHelloInfo) (*tls.Config, error) {
-	if c := f.current.Load().settings.TLS; c != nil {
+	if c := f.attendant().settings.TLS; c != nil {
 		return c, nil
 	}
 	return nil, errors.New("this listener has no TLS any more")
 }
 
-// serve gives connections from now on to server.
-func (f *front) serve(server *pop3.Server, settings *config.Listener) {
-	f.current.Store(&attendant{server, settings})
+// serve gives connections from now on to a.
+func (f *front) serve(a *attendant) {
+	f.mu.Lock()
+	f.current = a
+	f.mu.Unlock()
 	if f.done != nil {
 		return
 	}
 	f.done = make(chan struct{})
-	f.log.WithFields(logrus.Fields{"listener": settings.Name, "address": f.listener.Addr().String(),
-		"tls": settings.Security.String()}).Info("listening")
+	f.log.WithFields(logrus.Fields{"listener": a.settings.Name, "address": f.listener.Addr().String(),
+		"tls": a.settings.Security.String()}).Info("listening")
 	go func() {
 		defer close(f.done)
 		if err := pop3.Accept(f.listener, f.attend); err != nil {
-			f.log.WithError(err).WithField("listener", settings.Name).Error("no more connections are accepted here")
+			f.log.WithError(err).WithField("listener", a.settings.Name).Error("no more connections are accepted here")
 		}
 	}()
 }
 
 func (f *front) attend(c net.Conn) {
-	a := f.current.Load()
+	a := f.enter()
+	defer a.generation.visitors.Add(-1)
 	a.server.ServeConn(a.expectProxyHeader(c))
+}
+
+// enter counts a visitor under the lock that a reload takes: it either sees the
+// visitor or has already replaced the attendant.
+func (f *front) enter() *attendant {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.current.generation.visitors.Add(1)
+	return f.current
 }
 
 // expectProxyHeader demands a PROXY header from the networks that the
@@ -87,8 +132,26 @@ func (a *attendant) expectProxyHeader(c net.Conn) net.Conn {
 	if !a.settings.ProxyProtocol.Contains(remote(c)) {
 		return c
 	}
-	return proxyproto.NewConn(c, proxyproto.WithPolicy(proxyproto.REQUIRE))
+	return &proxied{proxyproto.NewConn(c, proxyproto.WithPolicy(proxyproto.REQUIRE))}
 }
+
+// proxied is a connection that begins with a PROXY header.
+type proxied struct{ *proxyproto.Conn }
+
+// RemoteAddr is the client's address. A header may name no client: LOCAL, which
+// proxies send for themselves, and UNKNOWN. Then it is nobody's, for the
+// proxy's own would make a stranger somebody who is trusted.
+func (p *proxied) RemoteAddr() net.Addr {
+	if h := p.ProxyHeader(); h == nil || h.Command.IsLocal() || h.SourceAddr == nil {
+		return unknownClient{}
+	}
+	return p.Conn.RemoteAddr()
+}
+
+type unknownClient struct{}
+
+func (unknownClient) Network() string { return "tcp" }
+func (unknownClient) String() string  { return "unknown" }
 
 // close ends the accept loop. Connections go on.
 func (f *front) close() {
@@ -126,8 +189,8 @@ func (f *front) newServer(l *config.Listener, c *config.Snapshot, backend *gatew
 // encryptedBeforeUs tells whether a proxy that we believe says that the client
 // used TLS (PP2_TYPE_SSL).
 func encryptedBeforeUs(c net.Conn) bool {
-	p, ok := c.(*proxyproto.Conn)
-	if !ok || p.ProxyHeader() == nil {
+	p, ok := c.(*proxied)
+	if !ok || p.ProxyHeader() == nil || p.ProxyHeader().Command.IsLocal() {
 		return false
 	}
 	tlvs, err := p.ProxyHeader().TLVs()

@@ -121,7 +121,14 @@ func (r *running) write(t *testing.T, text string) {
 }
 
 // at is the address of the listener that was configured with address.
-func (r *running) at(address string) string { return r.fronts[address].listener.Addr().String() }
+func (r *running) at(address string) string {
+	for _, f := range r.fronts {
+		if f.attendant().settings.Address == address {
+			return f.listener.Addr().String()
+		}
+	}
+	return "no listener " + address
+}
 
 // count signs in and returns how many messages there are.
 func count(t *testing.T, address, user string) (int, error) {
@@ -236,6 +243,36 @@ func TestReloadReplacesAllOrNothing(t *testing.T) {
 			t.Error(n, err)
 		}
 	})
+	t.Run("a wider address cannot take over its own port", func(t *testing.T) {
+		_, port, _ := net.SplitHostPort(old)
+		r.write(t, text(bobs, "127.0.0.1:"+port))
+		if err := r.live.Reload(); err == nil || !strings.Contains(err.Error(), "held by our own listener "+first) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("limits go on over a reload", func(t *testing.T) {
+		limited := text(alices, first) + "[limits]\nconnections = 1\n"
+		r.write(t, limited)
+		if err := r.live.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := net.Dial("tcp", old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := pop3.NewClient(t.Context(), conn, pop3.ClientOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		r.write(t, limited+"idle_time = \"11m\"\n")
+		if err := r.live.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := count(t, old, "alice"); err == nil || !strings.Contains(err.Error(), "too many connections") {
+			t.Errorf("the second of one hears %v", err)
+		}
+	})
 	t.Run("a session keeps what it began with", func(t *testing.T) {
 		conn, err := net.Dial("tcp", old)
 		if err != nil {
@@ -265,6 +302,21 @@ func TestReloadReplacesAllOrNothing(t *testing.T) {
 	})
 }
 
+// TestTwoListenersOnAnyPort: both are served, each as it is configured.
+func TestTwoListenersOnAnyPort(t *testing.T) {
+	r := start(t, "[[listener]]\nname = \"one\"\naddress = \"127.0.0.1:0\"\n[[listener]]\nname = \"two\"\naddress = \"127.0.0.1:0\"\n"+
+		"[[upstream]]\nurl = \"imap://"+mailServer(t, "alice", 1)+"\"\n")
+	if len(r.fronts) != 2 {
+		t.Fatalf("%d listeners, want 2", len(r.fronts))
+	}
+	for _, f := range r.fronts {
+		if n, err := count(t, f.listener.Addr().String(), "alice"); n != 1 || err != nil {
+			t.Error(n, err)
+		}
+		r.log.await(t, "listener="+f.attendant().settings.Name)
+	}
+}
+
 func TestPROXYProtocol(t *testing.T) {
 	upstream := "[[upstream]]\nurl = \"imap://" + mailServer(t, "alice", 1) + "\"\n"
 	far := &net.TCPAddr{IP: net.IPv4(203, 0, 113, 9), Port: 4711}
@@ -288,6 +340,10 @@ func TestPROXYProtocol(t *testing.T) {
 					t.Fatal(err)
 				}
 			}},
+		{name: "a header of the proxy's own (LOCAL)", believed: `["127.0.0.1"]`, send: true, client: "unknown",
+			header: func(h *proxyproto.Header) { *h = proxyproto.Header{Version: 2, Command: proxyproto.LOCAL} }},
+		{name: "a header that knows no client (UNKNOWN)", believed: `["127.0.0.1"]`, send: true, client: "unknown",
+			header: func(h *proxyproto.Header) { *h = proxyproto.Header{Version: 1} }},
 		{name: "a header from a stranger", believed: `["192.0.2.1"]`, send: true, client: "127.0.0.1"},
 		{name: "no header where one is demanded", believed: `["127.0.0.1"]`},
 	}
