@@ -129,14 +129,6 @@ type RouteTable struct {
 	// Policy is the name of a [policy.NAME] or of a preset; left out: the
 	// preset classic.
 	Policy string `toml:"policy"`
-}
-
-// PolicyTable is one [policy.NAME]: a preset, and what differs from it.
-type PolicyTable struct {
-	// Preset is where the policy starts from; left out: classic.
-	Preset string `toml:"preset"`
-	policy.Policy
-}
 	// Views are names of clients that share the mailbox, each with its own
 	// state: alice+printer.
 	Views []string `toml:"views"`
@@ -148,6 +140,14 @@ type PolicyTable struct {
 	// Recent understands recent:USER, a view that sees the last 30 days and of
 	// which nothing is remembered.
 	Recent bool `toml:"recent"`
+}
+
+// PolicyTable is one [policy.NAME]: a preset, and what differs from it.
+type PolicyTable struct {
+	// Preset is where the policy starts from; left out: classic.
+	Preset string `toml:"preset"`
+	policy.Policy
+}
 
 // Limits is [limits]: what clients can use up. Each bound's reason is in
 // Defaults.
