@@ -170,7 +170,7 @@ func (s *session) measure(ctx context.Context) {
 	messages, octets := 0, int64(0)
 	for i := len(s.shown) - 1; i >= 0 && messages < exactMessages && ctx.Err() == nil; i-- {
 		m := &s.shown[i]
-		if m.Exact || octets+m.Size > exactOctets {
+		if m.Exact || m.Size > exactOctets-octets {
 			continue
 		}
 		messages, octets = messages+1, octets+m.Size

@@ -157,8 +157,8 @@ type Credentials struct {
 	Mechanism string
 	// User is the authentication identity. Never empty.
 	User string
-	// Identity is the authorization identity of SASL PLAIN and OAUTHBEARER,
-	// if it was given and is not User.
+	// Identity is the authorization identity of SASL PLAIN, if it was given
+	// and is not User.
 	Identity string
 	// Secret is the password or the bearer token. Never empty.
 	Secret secret.Text
