@@ -152,10 +152,10 @@ type PolicyTable struct {
 // Limits is [limits]: what clients can use up. Each bound's reason is in
 // Defaults.
 type Limits struct {
-	// Connections at once to each listener.
+	// Connections at once, to all listeners together.
 	Connections int `toml:"connections"`
-	// ConnectionsPerAddress at once to each listener from one client address
-	// (an IPv6 /64 is one); loopback is not limited.
+	// ConnectionsPerAddress at once from one client address (an IPv6 /64 is
+	// one), to all listeners together; loopback is not limited.
 	ConnectionsPerAddress int `toml:"connections_per_address"`
 	// LoginTime is how long a connection may last before sign-in.
 	LoginTime Duration `toml:"login_time"`
