@@ -62,6 +62,9 @@ func (b *builder) routePolicy(path, name string, r *Route) {
 	} else {
 		b.addf(path, "there is no [policy.%s], and no preset with this name; presets are %s", name, strings.Join(policy.Presets(), ", "))
 	}
+	if len(r.Policy.Retain) > 0 {
+		b.warnf(path, "retain acts only when the client polls: the password is at hand only then; and each new rule waits for restante policy approve")
+	}
 	if u := r.Upstream; u != nil && u.Protocol == POP3 {
 		b.checkOverPOP3(path, r)
 	}

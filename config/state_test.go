@@ -56,6 +56,9 @@ func TestPolicySettings(t *testing.T) {
 		p.Retain[0].String() != "since = arrived, after = 30d, do = move:Old mail, unretrieved = true" {
 		t.Errorf("%+v, %v", p, p.Retain)
 	}
+	if w := s.Warnings(today); len(w) != 1 || !strings.Contains(w[0].Error(), "only when the client polls") {
+		t.Errorf("warnings are %v; want one that retention waits for polls", w)
+	}
 	again, _ := policy.Preset("keep-days")
 	if again.Retain[0].Since != policy.SinceDeleted {
 		t.Error("a file changed the preset")
