@@ -21,17 +21,21 @@ const (
 	lockPatience = 60 * time.Second
 	// evictionWait is how long a session that was ended may take to let go.
 	evictionWait = 5 * time.Second
+	// maxWaiting sign-ins wait for one maildrop. Each has a connection upstream
+	// already, and servers allow a user few of them (Dovecot: 10).
+	maxWaiting = 2
 )
 
 // locks are the maildrops in use, in the memory of this process.
 type locks struct {
 	mu             sync.Mutex
 	held           map[lockKey]*lock
+	waiting        map[lockKey]int
 	wait, patience time.Duration
 }
 
 func newLocks() locks {
-	return locks{held: map[lockKey]*lock{}, wait: lockWait, patience: lockPatience}
+	return locks{held: map[lockKey]*lock{}, waiting: map[lockKey]int{}, wait: lockWait, patience: lockPatience}
 }
 
 // lockKey names a maildrop: who is read, and where. Letter case does not make
@@ -62,16 +66,45 @@ func maildropOf(route Route, login upstream.Login) lockKey {
 // take waits for the maildrop to be free, and ends a session that holds it for
 // nothing.
 func (l *locks) take(ctx context.Context, key lockKey, peer pop3.Peer) (*lock, error) {
-	taken, other := l.await(ctx, l.wait, key, peer)
-	if taken == nil && other.holder.Control.Idle() > l.patience {
-		other.holder.Control.Evict()
-		taken, other = l.await(ctx, evictionWait, key, peer)
+	taken, other := l.try(key, peer)
+	if taken == nil && l.join(key) {
+		defer l.leave(key)
+		taken, other = l.queue(ctx, key, peer)
 	}
 	if taken == nil {
 		return nil, clientError(&upstream.Error{Kind: upstream.InUse, Doing: "lock the maildrop",
 			Err: fmt.Errorf("held by session %s", other.holder.ID)})
 	}
 	return taken, nil
+}
+
+// queue waits in line.
+func (l *locks) queue(ctx context.Context, key lockKey, peer pop3.Peer) (taken, other *lock) {
+	taken, other = l.await(ctx, l.wait, key, peer)
+	if taken == nil && other.holder.Control.Idle() > l.patience {
+		other.holder.Control.Evict()
+		taken, other = l.await(ctx, evictionWait, key, peer)
+	}
+	return taken, other
+}
+
+// join tells whether there is room to wait for the maildrop.
+func (l *locks) join(key lockKey) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting[key] >= maxWaiting {
+		return false
+	}
+	l.waiting[key]++
+	return true
+}
+
+func (l *locks) leave(key lockKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting[key]--; l.waiting[key] == 0 {
+		delete(l.waiting, key)
+	}
 }
 
 // await returns the lock, or the one that was still in the way when time was up.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -79,6 +80,11 @@ func TestLockWaitsForTheFirstToEnd(t *testing.T) {
 		}
 		taken <- err
 	}()
+	for waiting := false; !waiting; runtime.Gosched() {
+		l.mu.Lock()
+		waiting = l.waiting[alice] > 0
+		l.mu.Unlock()
+	}
 	first.release()
 	if err := <-taken; err != nil {
 		t.Error(err)
@@ -107,5 +113,34 @@ func TestLockGivesUpWithItsClient(t *testing.T) {
 	cancel()
 	if _, err := l.take(ctx, alice, peer("second", &holder{})); err == nil {
 		t.Error("a client that has gone got the lock")
+	}
+}
+
+// TestLockHasFewWaiting: those beyond hear at once that the maildrop is in use,
+// for each that waits holds a connection upstream.
+func TestLockHasFewWaiting(t *testing.T) {
+	l := testLocks(time.Hour)
+	mustTake(t, l, alice, &holder{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	for range maxWaiting {
+		if !l.join(alice) {
+			t.Fatal("no room to wait")
+		}
+		go func() {
+			_, _ = l.queue(ctx, alice, peer("waiting", &holder{}))
+			l.leave(alice)
+			ended <- nil
+		}()
+	}
+	if _, err := l.take(t.Context(), alice, peer("one too many", &holder{})); err == nil {
+		t.Error("the lock was given twice")
+	}
+	cancel()
+	for range maxWaiting {
+		<-ended
+	}
+	if len(l.waiting) != 0 {
+		t.Errorf("still waiting: %v", l.waiting)
 	}
 }

@@ -288,6 +288,9 @@ func (s *session) record(steps []policy.Step, results []upstream.Result) error {
 			first = result.Err
 		}
 	}
+	if s.marked > 0 {
+		s.log.WithField("messages", s.marked).Warn("the upstream cannot remove single messages (no UIDPLUS): they were flagged \\Deleted and are hidden instead")
+	}
 	if s.failed == 0 {
 		return nil
 	}
@@ -301,10 +304,11 @@ func (s *session) recordOne(step policy.Step, result upstream.Result) {
 	switch {
 	case result.Err != nil:
 		s.failed++
-		log.WithError(result.Err).Error("change failed upstream")
+		log.WithError(result.Err).Debug("change failed upstream") // the session's error says how many, and why the first
 	case result.Hidden:
 		s.changed++
-		log.Warn("the upstream cannot remove single messages (no UIDPLUS): flagged \\Deleted and hidden instead")
+		s.marked++
+		log.Debug("flagged \\Deleted upstream")
 	default:
 		s.changed++
 		log.Debug("changed upstream")
