@@ -57,6 +57,9 @@ type ListenerTable struct {
 	// ProxyProtocol are the networks whose PROXY header is believed, and
 	// expected.
 	ProxyProtocol []string `toml:"proxy_protocol"`
+	// Mechanisms are the SASL mechanisms offered; left out: all that Restante
+	// knows.
+	Mechanisms []string `toml:"mechanisms"`
 	// Cert is a PEM file with this listener's own certificate chain.
 	Cert string `toml:"cert"`
 	// Key is the PEM file with the private key of Cert.

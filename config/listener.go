@@ -31,7 +31,11 @@ type Listener struct {
 	PlaintextAuth Networks
 	// ProxyProtocol are the networks whose PROXY header is believed.
 	ProxyProtocol Networks
+	// Mechanisms of SASL that are offered; nil is all.
+	Mechanisms []string
 }
+
+var mechanisms = []string{"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}
 
 func (b *builder) buildListeners() {
 	if len(b.Listeners) == 0 {
@@ -65,6 +69,10 @@ func (b *builder) buildListener(path string, t *ListenerTable, shared *pair) {
 		}
 	}
 	l.ProxyProtocol = b.parseNetworks(child(path, "proxy_protocol"), t.ProxyProtocol)
+	for i, name := range t.Mechanisms {
+		b.oneOf(element(child(path, "mechanisms"), i), name, mechanisms...)
+	}
+	l.Mechanisms = t.Mechanisms
 	b.listeners = append(b.listeners, l)
 }
 

@@ -169,7 +169,7 @@ func (f *front) newServer(l *config.Listener, c *config.Snapshot, backend *gatew
 		AllowPlain: func(c net.Conn) bool {
 			return l.PlaintextAuth.Contains(remote(c)) || encryptedBeforeUs(c)
 		},
-		Implementation: "Restante",
+		Implementation: "Restante", Mechanisms: l.Mechanisms,
 		Limits: pop3.Limits{
 			Connections: c.Limits.Connections, ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,
 			LoginTime: c.Limits.LoginTime.Duration, IdleTime: c.Limits.IdleTime.Duration,
