@@ -107,7 +107,9 @@ func (b *builder) listenerSecurity(path string, t *ListenerTable, l *Listener, p
 		b.addf(at, "%q needs a certificate; set cert and key", l.Security)
 		return
 	}
-	l.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.get}
+	// Answers leave in large writes already; small records would only make
+	// many of each.
+	l.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.get, DynamicRecordSizingDisabled: true}
 	if b.TLS.MinVersion == "1.3" {
 		l.TLS.MinVersion = tls.VersionTLS13
 	}
