@@ -98,3 +98,25 @@ func (b *builder) checkState() {
 func (t *RouteTable) names(policy string) bool {
 	return t.Policy == policy || slices.Contains(slices.Collect(maps.Values(t.ViewPolicy)), policy)
 }
+
+// A NamedPolicy is a policy that some route or view has.
+type NamedPolicy struct {
+	Name   string
+	Policy policy.Policy
+}
+
+// Policies are those that are in use, by name.
+func (s *Snapshot) Policies() []NamedPolicy {
+	byName := map[string]policy.Policy{}
+	for _, r := range s.routes {
+		byName[r.PolicyName] = r.Policy
+		for _, view := range r.views.policy {
+			byName[view.PolicyName] = view.Policy
+		}
+	}
+	var all []NamedPolicy
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		all = append(all, NamedPolicy{name, byName[name]})
+	}
+	return all
+}

@@ -91,7 +91,11 @@ func (g *Gateway) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentia
 		return nil, err
 	}
 	s := g.begin(route, login, peer, mailbox, lock)
-	if err := s.loadMemory(ctx); err != nil {
+	err = s.loadMemory(ctx)
+	if err == nil {
+		err = s.bringBack(ctx, login)
+	}
+	if err != nil {
 		_ = s.Close() // nothing was changed, and the client hears of the state
 		return nil, err
 	}

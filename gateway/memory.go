@@ -107,7 +107,7 @@ func stateError(err error) error {
 	return &pop3.Error{Code: pop3.CodeSysTemp, Text: "The maildrop's state is not available; try again later", Err: err}
 }
 
-func (s *session) maildropName() string { return s.maildrop.upstream + "\n" + s.maildrop.user }
+func (s *session) maildropName() string { return Maildrop(s.maildrop.upstream, s.maildrop.user) }
 
 // alignMemory puts what is remembered beside the messages of the listing, which
 // are folder by folder and within a folder by UID.

@@ -47,6 +47,7 @@ func stateCommand() *cobra.Command {
 		o.command("show", "Tell what a state file holds", 0, stateShow),
 		o.command("backup FILE", "Copy the state file to FILE, also while Restante runs", 1, stateBackup),
 		o.command("restore FILE", "Put a backup in the place of the state file; Restante must not run", 1, stateRestore),
+		forgetCommand(),
 	)
 	return parent
 }
@@ -89,9 +90,9 @@ func stateShow(ctx context.Context, out io.Writer, path, _ string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "file      %s\ncreated   %s\nschema    %d\non disk   %d octets\nlistings  %d, %d octets\nsizes     of %d folders, %d octets\n",
+	_, err = fmt.Fprintf(out, "file      %s\ncreated   %s\nschema    %d\non disk   %d octets\nlistings  %d, %d octets\nsizes     of %d folders, %d octets\nviews     %d, %d octets\nheld      %d account(s)\n",
 		info.Path, info.Created.Format("2006-01-02 15:04:05 MST"), info.Schema, info.Octets,
-		info.Listings, info.ListingOctets, info.Folders, info.SizeOctets)
+		info.Listings, info.ListingOctets, info.Folders, info.SizeOctets, info.Views, info.ViewOctets, info.Held)
 	return err
 }
 

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/spf13/cobra"
+
+	"github.com/restante-mail/restante/config"
+	"github.com/restante-mail/restante/gateway"
+	"github.com/restante-mail/restante/store"
+)
+
+// accountOptions say whose maildrop a command is about, as the configuration
+// would find it for that client.
+type accountOptions struct{ config, view, client, listener string }
+
+func (o *accountOptions) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.config, "config", "", "configuration file, or folder of *.toml files")
+	f.StringVar(&o.view, "view", "", "the view (left out: the one in the user name, or the one without a name)")
+	f.StringVar(&o.client, "client", "", "the client's address, where routes depend on it")
+	f.StringVar(&o.listener, "listener", "", "the listener's name, where routes depend on it")
+}
+
+// name is what the client would sign in with.
+func (o *accountOptions) name(user string) string {
+	switch o.view {
+	case "":
+		return user
+	case "recent":
+		return "recent:" + user
+	}
+	return user + "+" + o.view
+}
+
+func (o *accountOptions) load() (*config.Snapshot, error) {
+	if o.config == "" {
+		return nil, usageError{errors.New("say which configuration: --config FILE"), ""}
+	}
+	c, err := config.Load(o.config)
+	if err != nil {
+		return nil, err
+	}
+	return c.Compile()
+}
+
+func (o *accountOptions) address() (netip.Addr, error) {
+	if o.client == "" {
+		return netip.Addr{}, nil
+	}
+	a, err := netip.ParseAddr(o.client)
+	if err != nil {
+		return a, usageError{fmt.Errorf("--client: %w", err), ""}
+	}
+	return a, nil
+}
+
+// find returns where a login leads, and how the state file knows it.
+func (o *accountOptions) find(user string) (path string, key store.ViewKey, err error) {
+	c, err := o.load()
+	if err != nil {
+		return "", key, err
+	}
+	client, err := o.address()
+	if err != nil {
+		return "", key, err
+	}
+	if c.State == "" {
+		return "", key, fmt.Errorf("%s names no state file: nothing is remembered of anybody", o.config)
+	}
+	r, ok := c.Route(o.name(user), client, o.listener)
+	if !ok {
+		return "", key, fmt.Errorf("no route matches user %q; routes may depend on --client and --listener", o.name(user))
+	}
+	if o.view != "" && r.View == "" {
+		return "", key, fmt.Errorf("the route of %q declares no view %q", user, o.view)
+	}
+	identity, err := r.Identity(r.Base)
+	return c.State, store.ViewKey{Maildrop: gateway.Maildrop(r.Upstream.Name, identity), View: r.View}, err
+}
+
+// argumentCount refuses a call with another number of arguments.
+func argumentCount(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usageError{fmt.Errorf("wrong number of arguments; the call is restante %s", c.Use), ""}
+		}
+		return nil
+	}
+}
+
+func undeleteCommand() *cobra.Command {
+	var o accountOptions
+	c := &cobra.Command{
+		Use:   "undelete USER",
+		Short: "Bring back what the account's last session hid or moved",
+		Long: "Bring back what the last session of an account, or of a view of it, deleted: what was hidden is\n" +
+			"shown again from the next sign-in on; what was moved is moved back at the next sign-in, because the\n" +
+			"password is at hand only then; what was expunged is lost. Works while Restante runs.",
+		Args: argumentCount(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			path, key, err := o.find(args[0])
+			if err != nil {
+				return err
+			}
+			u, err := store.Undelete(c.Context(), path, key)
+			if err != nil {
+				return err
+			}
+			return tellUndone(c, u)
+		},
+	}
+	o.flags(c)
+	return c
+}
+
+// tellUndone is a failure if anything is lost, or there was nothing to do.
+func tellUndone(c *cobra.Command, u store.Undone) error {
+	for _, part := range []struct {
+		deeds []store.Deed
+		what  string
+	}{
+		{u.Shown, "shown again, with a new UIDL, from the next sign-in on"},
+		{u.Returning, "moved back at the next sign-in"},
+		{u.Lost, "lost: expunged, or moved where the server did not say"},
+	} {
+		for _, d := range part.deeds {
+			fmt.Fprintf(c.OutOrStdout(), "%s UID %d (UIDL %s): %s\n", d.Folder, d.Key, d.UIDL, part.what)
+		}
+	}
+	switch {
+	case len(u.Lost) > 0:
+		return fmt.Errorf("%d message(s) cannot be brought back", len(u.Lost))
+	case len(u.Shown)+len(u.Returning) == 0:
+		return errors.New("there is nothing to bring back: the last session deleted nothing, or it was undone already")
+	}
+	return nil
+}
+
+func holdCommand() *cobra.Command {
+	var o accountOptions
+	c := &cobra.Command{
+		Use:   "hold USER on|off",
+		Short: "Suspend every removal from an account that is no client's DELE",
+		Long: "Suspend every removal from an account that is no client's DELE: retention, and what on_retrieve\n" +
+			"removes. It is for the whole mailbox, not for one view. Works while Restante runs.",
+		Args: argumentCount(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			on := args[1] == "on"
+			if !on && args[1] != "off" {
+				return usageError{fmt.Errorf("%q is neither on nor off", args[1]), "hold "}
+			}
+			path, key, err := o.find(args[0])
+			if err != nil {
+				return err
+			}
+			if err := store.Hold(c.Context(), path, key.Maildrop, on); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s is %s from its next session on\n", args[0], map[bool]string{true: "held", false: "not held"}[on])
+			return nil
+		},
+	}
+	o.flags(c)
+	return c
+}
+
+func forgetCommand() *cobra.Command {
+	var o accountOptions
+	c := &cobra.Command{
+		Use:   "forget USER",
+		Short: "Forget what is remembered of an account's mail, in all its views",
+		Long: "Forget what an account's views have retrieved, deleted and hidden, and its hold: what was hidden is shown\n" +
+			"again, and clients may fetch everything again. Works while Restante runs.",
+		Args: argumentCount(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			path, key, err := o.find(args[0])
+			if err != nil {
+				return err
+			}
+			n, err := store.Forget(c.Context(), path, key.Maildrop)
+			if err == nil {
+				fmt.Fprintf(c.OutOrStdout(), "forgot %d view(s) of %s\n", n, args[0])
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&o.client, "client", "", "the client's address, where routes depend on it")
+	c.Flags().StringVar(&o.listener, "listener", "", "the listener's name, where routes depend on it")
+	c.PreRun = func(c *cobra.Command, _ []string) { o.config, _ = c.Flags().GetString("config") }
+	return c
+}

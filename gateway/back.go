@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/restante-mail/restante/store"
+	"github.com/restante-mail/restante/upstream"
+)
+
+// bringBack moves back what an administrator undeleted, now that the password
+// is at hand, and opens the mailbox again to see it. What cannot be moved is
+// tried again at the next sign-in.
+func (s *session) bringBack(ctx context.Context, login upstream.Login) error {
+	m := s.memory
+	if m == nil || m.readOnly || len(m.view.Back) == 0 {
+		return nil
+	}
+	byFolder := map[string][]store.Deed{}
+	for _, deed := range m.view.Back {
+		byFolder[deed.To.Folder] = append(byFolder[deed.To.Folder], deed)
+	}
+	failed := 0
+	for folder, deeds := range byFolder {
+		if err := s.bringBackFrom(ctx, login, folder, deeds); err != nil {
+			failed++
+			s.log.WithError(err).WithField("folder", folder).Error("undelete: cannot move messages back; it is tried again at the next sign-in")
+		}
+	}
+	if failed > 0 {
+		return nil
+	}
+	if err := s.remember(ctx, store.Changes{At: s.gateway.now().Unix(), Returned: true}); err != nil {
+		s.log.WithError(err).Error("undelete: messages were moved back, and that could not be remembered; it is tried again")
+	}
+	_ = s.mailbox.Close() // nothing was changed through it
+	mailbox, err := s.route.Server.Open(ctx, login)
+	if err != nil {
+		s.mailbox = closed{}
+		return clientError(err)
+	}
+	s.mailbox, s.folders = mailbox, mailbox.Folders()
+	return nil
+}
+
+func (s *session) bringBackFrom(ctx context.Context, login upstream.Login, folder string, deeds []store.Deed) error {
+	login.Folders = []string{folder}
+	mailbox, err := s.route.Server.Open(ctx, login)
+	if err != nil {
+		return err
+	}
+	defer mailbox.Close() // what was done is done
+	var changes []upstream.Change
+	validity := mailbox.Folders()[0].UIDValidity
+	for _, deed := range deeds {
+		if deed.To.UIDValidity != validity {
+			s.log.WithField("uidl", deed.UIDL).Error("undelete: the folder it was moved to has other UIDs now; look for it there")
+			continue
+		}
+		changes = append(changes, upstream.Change{ID: upstream.ID{UID: deed.To.UID}, Do: upstream.Move, Target: deed.Folder})
+	}
+	if _, err := mailbox.Messages(ctx); err != nil {
+		return err
+	}
+	for i, result := range mailbox.Apply(ctx, changes) {
+		if result.Err != nil {
+			return fmt.Errorf("message %d of %d: %w", i+1, len(changes), result.Err)
+		}
+	}
+	s.log.WithField("messages", len(changes)).Info("undelete: moved back")
+	return nil
+}
+
+// closed is a mailbox that is not open any more.
+type closed struct{ upstream.Mailbox }
+
+func (closed) Close() error { return nil }

@@ -1,0 +1,141 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/restante-mail/restante/policy"
+	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/upstream"
+)
+
+// An Explanation is what a client would see if it signed in now, what would
+// happen at its QUIT, and why.
+type Explanation struct {
+	User     string      `json:"user"`
+	Upstream string      `json:"upstream"`
+	Identity string      `json:"identity"`
+	View     string      `json:"view,omitempty"`
+	Policy   string      `json:"policy"`
+	Expire   string      `json:"expire,omitempty"`
+	Held     bool        `json:"held,omitempty"`
+	Begun    time.Time   `json:"begun,omitzero"`
+	Alert    string      `json:"alert,omitempty"`
+	Messages []Explained `json:"messages"`
+}
+
+// Explained is what becomes of one message.
+type Explained struct {
+	// Number is the client's; 0 if the message is not shown, and Why says why not.
+	Number  int       `json:"number"`
+	Folder  string    `json:"folder"`
+	UID     uint32    `json:"uid"`
+	UIDL    string    `json:"uidl,omitempty"`
+	Size    int64     `json:"size"`
+	Arrived time.Time `json:"arrived,omitzero"`
+	Why     string    `json:"why,omitempty"`
+	// Then is what QUIT would do to it, with reasons; or would not, with those.
+	Then []string `json:"then,omitempty"`
+}
+
+// A Question is whose maildrop is to be explained, and what to suppose that the
+// client does, by its message numbers.
+type Question struct {
+	Credentials        pop3.Credentials
+	Client             netip.Addr
+	Listener           string
+	Retrieved, Deleted []int
+}
+
+// Explain signs in upstream, looks, and touches nothing: neither the mailbox
+// nor the state, which it only reads.
+func (g *Gateway) Explain(ctx context.Context, q Question) (*Explanation, error) {
+	route, err := g.Route(q.Credentials.User, q.Client, q.Listener)
+	if err != nil {
+		return nil, err
+	}
+	peer := pop3.Peer{ID: "explain", Listener: q.Listener, Remote: &net.TCPAddr{IP: q.Client.AsSlice()}}
+	login := upstreamLogin(route, peer, q.Credentials)
+	mailbox, err := route.Server.Open(ctx, login)
+	if err != nil {
+		return nil, err
+	}
+	defer mailbox.Close() // nothing was changed
+	s := g.begin(route, login, peer, mailbox, nil)
+	if err := s.loadMemory(ctx); err != nil {
+		return nil, err
+	}
+	msgs, err := mailbox.Messages(ctx)
+	if err == nil {
+		s.listed = msgs
+		err = s.alignMemory(msgs)
+	}
+	if err == nil {
+		err = s.loadOthers(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.explain(q)
+}
+
+func (s *session) explain(q Question) (*Explanation, error) {
+	e := &Explanation{User: q.Credentials.User, Upstream: s.route.Upstream, Identity: s.route.User, View: s.route.View,
+		Policy: s.route.PolicyName, Expire: s.route.Policy.Expire(), Held: s.state().Held, Begun: s.state().Begun,
+		Messages: make([]Explained, len(s.listed))}
+	for i, verdict := range s.route.Policy.View(s.listed, s.state(), s.gateway.now()) {
+		m := &s.listed[i]
+		e.Messages[i] = Explained{Folder: s.folders[m.ID.Folder].Name, UID: m.ID.UID, UIDL: s.uidl(i), Size: m.Size, Arrived: m.Arrived, Why: verdict.Why}
+		if verdict.Show {
+			s.index = append(s.index, i)
+			e.Messages[i].Number = len(s.index)
+		}
+	}
+	for _, n := range slices.Concat(q.Retrieved, q.Deleted) {
+		if n < 1 || n > len(s.index) {
+			return nil, fmt.Errorf("there is no message %d: %d are shown", n, len(s.index))
+		}
+	}
+	var deleted []int
+	for _, n := range q.Deleted {
+		deleted = append(deleted, n-1)
+	}
+	for _, n := range q.Retrieved {
+		s.retrieved[n-1] = true
+	}
+	e.foresee(s.decide(deleted))
+	return e, nil
+}
+
+// foresee adds what a plan comes to.
+func (e *Explanation) foresee(plan policy.Plan) {
+	e.Alert = plan.Alert
+	for _, step := range plan.Steps {
+		e.then(step.Index, inWords(step))
+	}
+	for _, fact := range plan.Facts {
+		if fact.Hidden != 0 {
+			e.then(fact.Index, "hide from this client")
+		}
+	}
+	for _, step := range plan.Dry {
+		e.then(step.Index, "would "+inWords(step))
+	}
+}
+
+func (e *Explanation) then(i int, words string) {
+	e.Messages[i].Then = append(e.Messages[i].Then, words)
+}
+
+func inWords(step policy.Step) string {
+	what := map[upstream.Action]string{upstream.MarkSeen: "mark seen", upstream.Flag: "flag", upstream.Move: "move to", upstream.Expunge: "expunge"}[step.Do]
+	return strings.TrimSpace(what+" "+step.Target) + ": " + step.Why
+}
+
+// Maildrop names a mailbox in the state file: whose it is, at which upstream.
+func Maildrop(upstream, user string) string { return upstream + "\n" + strings.ToLower(user) }
