@@ -41,6 +41,8 @@ type Login struct {
 	// NeedSeen: decisions depend on \Seen. Otherwise a listing may lack it
 	// for messages that were listed before.
 	NeedSeen bool
+	// NoDates: nothing depends on Message.Arrived, and it may be the zero time.
+	NoDates bool
 }
 
 // A Mailbox is one upstream mailbox as it was when it was opened, for one
