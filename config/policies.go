@@ -74,7 +74,7 @@ func (b *builder) routePolicy(path, name string, r *Route) {
 func (b *builder) checkOverPOP3(path string, r *Route) {
 	flags := r.Policy.OnRetrieve.Do == policy.Flag || r.Policy.OnDelete.Do == policy.Flag
 	if key := r.Policy.NeedsUIDs(); key != "" {
-		b.addf(path, "policy %q has %s, which needs IMAP's UIDs: upstream %q speaks POP3", r.PolicyName, key, r.Upstream.Name)
+		b.addf(path, "policy %q has %s, which needs IMAP: upstream %q speaks POP3", r.PolicyName, key, r.Upstream.Name)
 	}
 	if r.Policy.NeedsMove() || flags {
 		b.addf(path, "policy %q moves or flags messages, which upstream %q cannot do: it speaks POP3", r.PolicyName, r.Upstream.Name)

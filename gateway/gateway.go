@@ -107,7 +107,7 @@ func upstreamLogin(route Route, peer pop3.Peer, cred pop3.Credentials) upstream.
 	return upstream.Login{
 		User: route.User, Identity: cred.Identity, Secret: cred.Secret,
 		Bearer: cred.Mechanism == "XOAUTH2" || cred.Mechanism == "OAUTHBEARER",
-		Client: address(peer.Remote), Session: peer.ID,
+		Client: address(peer.Remote), Session: peer.ID, Folders: route.Policy.Folders,
 		NeedSeen: route.Policy.UnseenOnly,
 		NoDates:  route.Policy.MaxAge == 0 && !route.Policy.NeedsState(),
 	}

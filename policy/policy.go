@@ -13,12 +13,16 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
 // Policy is one set of rules. Its zero value is not useful; start from a
 // preset. It is read-only once in use.
 type Policy struct {
+	// Folders make up the maildrop, in this order; none is INBOX alone. A
+	// special-use name like \Junk stands for the folder that has it.
+	Folders []string `toml:"folders"`
 	// OnRetrieve is what a message gets at QUIT when the client was proven to
 	// have it.
 	OnRetrieve Act `toml:"on_retrieve"`
@@ -79,7 +83,7 @@ const maxRemovals = 1000
 func Preset(name string) (Policy, bool) {
 	p, ok := presets[name]
 	p.MaxRemovals = maxRemovals
-	p.Retain = slices.Clone(p.Retain)
+	p.Retain, p.Folders = slices.Clone(p.Retain), slices.Clone(p.Folders)
 	return p, ok
 }
 
@@ -96,6 +100,7 @@ func (p Policy) Check() error {
 		notNegative("newest", int64(p.Newest)),
 		p.checkRemovals(),
 		p.checkLock(),
+		p.checkFolders(),
 		p.checkRetain(),
 	)
 }
@@ -124,6 +129,34 @@ func (p Policy) checkLock() error {
 	return nil
 }
 
+// maxFolders bounds what one session opens and lists.
+const maxFolders = 8
+
+func (p Policy) checkFolders() error {
+	if p.Folders != nil && len(p.Folders) == 0 || len(p.Folders) > maxFolders {
+		return fmt.Errorf("folders: needs 1 to %d names, not %d", maxFolders, len(p.Folders))
+	}
+	for i, name := range p.Folders {
+		same := func(other string) bool { return strings.EqualFold(name, other) }
+		control := func(r rune) bool { return r < ' ' || r == 0x7f }
+		switch {
+		case name == "" || name == `\` || len(name) > maxFolderName || strings.ContainsFunc(name, control):
+			return fmt.Errorf("folders: %q is no name of a folder", name)
+		case slices.ContainsFunc(p.Folders[:i], same):
+			return fmt.Errorf("folders: %q is there twice", name)
+		}
+	}
+	return nil
+}
+
+// maxFolderName is more than mail servers allow.
+const maxFolderName = 1000
+
+// OnlyInbox tells whether the maildrop is INBOX and nothing else.
+func (p Policy) OnlyInbox() bool {
+	return len(p.Folders) == 0 || len(p.Folders) == 1 && strings.EqualFold(p.Folders[0], "INBOX")
+}
+
 // Removes tells whether anything that a client or time does removes mail.
 func (p Policy) Removes() bool {
 	return p.OnRetrieve.removes() || p.OnDelete.removes() || len(p.Retain) > 0
@@ -142,10 +175,12 @@ func (p Policy) NeedsState() bool {
 // NeedsFirst tells whether it matters what was there at the first listing.
 func (p Policy) NeedsFirst() bool { return p.FromNowOn || p.remembersArrival() }
 
-// NeedsUIDs names the first setting that means nothing without IMAP's UIDs; ""
-// if there is none.
+// NeedsUIDs names the first setting that means nothing without IMAP's folders
+// and UIDs; "" if there is none.
 func (p Policy) NeedsUIDs() string {
 	switch {
+	case !p.OnlyInbox():
+		return "folders"
 	case p.Newest > 0:
 		return "newest"
 	case p.FromNowOn:

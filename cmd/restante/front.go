@@ -183,6 +183,9 @@ func (f *front) newServer(l *config.Listener, c *config.Snapshot, backend *gatew
 	if l.TLS != nil {
 		server.TLS = f.tls
 	}
+	if expire := c.Expire(l.Name); expire != "" {
+		server.Capabilities = []string{expire}
+	}
 	return server
 }
 

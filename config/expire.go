@@ -1,0 +1,46 @@
+package config
+
+import "slices"
+
+// Expire is what CAPA may say of EXPIRE before a client of a listener has signed
+// in (RFC 2449 section 6.7): the least of all users', with USER if they differ;
+// "" if there is a user of whom nothing can be said.
+func (s *Snapshot) Expire(listener string) string {
+	values := map[string]bool{}
+	least, best := int64(-1), ""
+	for _, p := range s.policiesAt(listener) {
+		value := p.Policy.Expire()
+		if value == "" {
+			return ""
+		}
+		values[value] = true
+		days, limited := p.Policy.ExpireDays()
+		if best == "" || limited && (least < 0 || days < least) {
+			best = value
+			if limited {
+				least = days
+			}
+		}
+	}
+	switch len(values) {
+	case 0:
+		return ""
+	case 1:
+		return "EXPIRE " + best
+	}
+	return "EXPIRE " + best + " USER"
+}
+
+// policiesAt are the policies that a client of a listener may come to have.
+func (s *Snapshot) policiesAt(listener string) (all []NamedPolicy) {
+	for _, r := range s.routes {
+		if r.when.listeners != nil && !slices.Contains(r.when.listeners, listener) {
+			continue
+		}
+		all = append(all, NamedPolicy{r.PolicyName, r.Policy})
+		for _, view := range r.views.policy {
+			all = append(all, NamedPolicy{view.PolicyName, view.Policy})
+		}
+	}
+	return all
+}

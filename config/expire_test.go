@@ -1,0 +1,32 @@
+package config
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+func TestExpireBeforeSignIn(t *testing.T) {
+	const policies = "[policy.week]\nmax_age = \"7d\"\n[policy.ten]\nnewest = 10\n"
+	tests := []struct{ routes, want string }{
+		{"[[route]]\n", "EXPIRE NEVER"},
+		{"[[route]]\npolicy = \"gmail-trash\"\n", "EXPIRE 0"},
+		{"[[route]]\nuser = \"a\"\npolicy = \"week\"\n[[route]]\n", "EXPIRE 7 USER"},
+		{"[[route]]\nuser = \"a\"\n[[route]]\npolicy = \"week\"\n", "EXPIRE 7 USER"},
+		{"[[route]]\nuser = \"a\"\npolicy = \"recent\"\n[[route]]\npolicy = \"week\"\n", "EXPIRE 7 USER"},
+		{"[[route]]\nuser = \"a\"\npolicy = \"week\"\n[[route]]\npolicy = \"week\"\n", "EXPIRE 7"},
+		{"[[route]]\nuser = \"a\"\npolicy = \"ten\"\n[[route]]\npolicy = \"week\"\n", ""},
+		{"[[route]]\nrecent = true\n", "EXPIRE 30 USER"},
+		{"[[route]]\nlistener = [\"other\"]\npolicy = \"week\"\n[[route]]\n", "EXPIRE NEVER"},
+		{"[[route]]\nlistener = [\"other\"]\n", ""},
+	}
+	for _, test := range tests {
+		file := "state = \"s.db\"\n[[listener]]\nname = \"other\"\naddress = \"127.0.0.1:1111\"\n" + somewhere + test.routes + policies
+		s, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Expire("127.0.0.1:1110"); got != test.want {
+			t.Errorf("%s: %q, want %q", test.routes, got, test.want)
+		}
+	}
+}
