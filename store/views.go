@@ -64,42 +64,58 @@ func readDeeds(b []byte, into *[]Deed) error {
 }
 
 func readFolders(ctx context.Context, tx *sql.Tx, view int64) (folders []ViewFolder, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT f.id, f.name, f.uid_validity, f.first, f.edge, f.blocks, b.memories
-		FROM (SELECT *, (SELECT count(*) FROM memory_block WHERE folder = view_folder.id) AS blocks
-			FROM view_folder WHERE view = ?) f
-		LEFT JOIN memory_block b ON b.folder = f.id ORDER BY f.id, b.block`, view)
+	rows, err := tx.QueryContext(ctx, `SELECT id, name, uid_validity, first, edge,
+		(SELECT coalesce(sum(length(memories)), 0) FROM memory_block WHERE folder = view_folder.id) FROM view_folder WHERE view = ? ORDER BY id`, view)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	last := int64(-1)
-	var packed sql.RawBytes
+	var ids, octets []int64
 	for rows.Next() {
-		var id, blocks int64
+		var id, n int64
 		var f ViewFolder
-		if err := rows.Scan(&id, &f.Name, &f.UIDValidity, &f.First, &f.Edge, &blocks, &packed); err != nil {
+		if err := rows.Scan(&id, &f.Name, &f.UIDValidity, &f.First, &f.Edge, &n); err != nil {
 			return nil, err
 		}
-		if id != last {
-			folders, last = append(folders, f), id
-			if blocks > 0 {
-				folders[len(folders)-1].Memories = make([]Memory, 0, blocks*256)
-			}
-		}
-		if packed == nil {
-			continue
-		}
-		now := &folders[len(folders)-1]
-		if now.Memories, err = decodeMemories(now.Memories, packed); err != nil {
-			return nil, err
-		}
+		folders, ids, octets = append(folders, f), append(ids, id), append(octets, n)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
 	}
 	for i := range folders {
+		if octets[i] == 0 {
+			continue
+		}
+		if folders[i].Memories, err = readMemories(ctx, tx, ids[i], octets[i]); err != nil {
+			return nil, err
+		}
 		if folders[i].UIDValidity == 0 { // the blocks of hashes are not in order
 			slices.SortFunc(folders[i].Memories, func(a, b Memory) int { return cmp.Compare(a.Key, b.Key) })
 		}
 	}
-	return folders, rows.Err()
+	return folders, nil
+}
+
+// readMemories reads the blocks of a folder, in their order. A sorting query
+// for all folders would copy them about first.
+func readMemories(ctx context.Context, tx *sql.Tx, folder, octets int64) ([]Memory, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT memories FROM memory_block WHERE folder = ? ORDER BY block`, folder)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	const usual = 12 // octets of a message that was retrieved, or of one that was hidden
+	list := make([]Memory, 0, octets/usual)
+	var packed sql.RawBytes
+	for rows.Next() {
+		if err := rows.Scan(&packed); err != nil {
+			return nil, err
+		}
+		if list, err = decodeMemories(list, packed); err != nil {
+			return nil, err
+		}
+	}
+	return list, rows.Err()
 }
 
 func readIntents(ctx context.Context, tx *sql.Tx, view int64) (intents []Intent, err error) {
