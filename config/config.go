@@ -104,6 +104,14 @@ type UpstreamTable struct {
 	DialTimeout Duration `toml:"dial_timeout"`
 	// ListTimeout replaces Timeout while a folder is opened and listed.
 	ListTimeout Duration `toml:"list_timeout"`
+	// WarmIdle is how long a signed-in connection is kept for the next session
+	// with the same credentials; 0s keeps none.
+	WarmIdle Duration `toml:"warm_idle"`
+	// CredentialBound is for how long after a sign-in its connection may be
+	// used again, and so for how long a changed password still works.
+	CredentialBound Duration `toml:"credential_bound"`
+	// MaxIdle is how many connections are kept at most.
+	MaxIdle int `toml:"max_idle"`
 	// TellClient sends the client's address upstream (IMAP ID
 	// x-originating-ip).
 	TellClient bool `toml:"tell_client"`

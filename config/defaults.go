@@ -60,6 +60,13 @@ var defaultUpstream = UpstreamTable{
 	// A cold Maildir of 20,000 messages takes 7 seconds to open, on a busy disk
 	// many times that.
 	ListTimeout: Duration{5 * time.Minute},
+	// For clients that poll every minute. For one that polls every five, a
+	// sign-in is cheaper than what the upstream spends on an idle connection.
+	WarmIdle: Duration{90 * time.Second},
+	// Providers bear a changed password for as long and longer.
+	CredentialBound: Duration{10 * time.Minute},
+	// Each costs the upstream a process or so.
+	MaxIdle: 500,
 	// Reading every message through costs more than most clients gain: they
 	// bear a size that is 2 octets short.
 	Sizes: "listed",

@@ -44,8 +44,8 @@ Url = "imaps://b.example.com"
 `, []string{
 		`c.toml: route: there is none, and there are several upstreams; add a [[route]] for each`,
 		`c.toml:6: upstream[0].adresses: unknown key; did you mean "addresses"?`,
-		`c.toml:7: upstream[0].policy: unknown key; known are addresses, ca, cert, dial_timeout, insecure, key, list_timeout, name, server_name, sizes, tell_client, timeout, url`,
-		`c.toml:8: upstream[0].zzzzzz: unknown key; known are addresses, ca, cert, dial_timeout, insecure, key, list_timeout, name, server_name, sizes, tell_client, timeout, url`,
+		`c.toml:7: upstream[0].policy: unknown key; known are addresses, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, max_idle, name, server_name, sizes, tell_client, timeout, url, warm_idle`,
+		`c.toml:8: upstream[0].zzzzzz: unknown key; known are addresses, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, max_idle, name, server_name, sizes, tell_client, timeout, url, warm_idle`,
 		`c.toml:9: limit: unknown key; did you mean "limits"?`,
 		`c.toml:11: upstream[1].Url: unknown key; did you mean "url"?`,
 		`c.toml:12: log.colour: unknown key; known are format, level`,
@@ -484,4 +484,28 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestWarmth: left out is the default, 0s written is none.
+func TestWarmth(t *testing.T) {
+	for text, want := range map[string]time.Duration{"": 90 * time.Second, "warm_idle = \"0s\"\n": -1, "warm_idle = \"5m\"\n": 5 * time.Minute} {
+		file := "[[upstream]]\nurl = \"imap://localhost\"\n" + text + "[[listener]]\naddress = \"127.0.0.1:1110\"\n"
+		s, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u := s.Upstreams[0]; u.WarmIdle != want || u.CredentialBound != 10*time.Minute || u.MaxIdle != 500 {
+			t.Errorf("%q: %v, %v, %d", text, u.WarmIdle, u.CredentialBound, u.MaxIdle)
+		}
+	}
+	for _, text := range []string{"warm_idle = \"25h\"", "credential_bound = \"0s\"", "max_idle = 0", "max_idle = -1"} {
+		file := "[[upstream]]\nurl = \"imap://localhost\"\n" + text + "\n[[listener]]\naddress = \"127.0.0.1:1110\"\n"
+		if _, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml")); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+	file := "[[upstream]]\nurl = \"pop3://localhost\"\nwarm_idle = \"1m\"\n[[listener]]\naddress = \"127.0.0.1:1110\"\n"
+	if _, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml")); err == nil || !strings.Contains(err.Error(), "IMAP upstreams only") {
+		t.Errorf("warm_idle for POP3: %v", err)
+	}
 }

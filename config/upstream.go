@@ -43,6 +43,11 @@ type Upstream struct {
 	TLS *tls.Config
 	// The three times of UpstreamTable.
 	Timeout, DialTimeout, ListTimeout time.Duration
+	// WarmIdle is how long signed-in connections are kept; negative: not at all.
+	WarmIdle time.Duration
+	// CredentialBound and MaxIdle bound them, in age and in number.
+	CredentialBound time.Duration
+	MaxIdle         int
 	// TellClient sends the client's address along.
 	TellClient bool
 	// ExactSizes reads each new message through before it is listed.
@@ -96,13 +101,14 @@ func (b *builder) buildUpstream(path string, t *UpstreamTable) {
 	u.Timeout = b.duration(child(path, "timeout"), t.Timeout, defaultUpstream.Timeout)
 	u.DialTimeout = b.duration(child(path, "dial_timeout"), t.DialTimeout, defaultUpstream.DialTimeout)
 	u.ListTimeout = b.duration(child(path, "list_timeout"), t.ListTimeout, defaultUpstream.ListTimeout)
+	b.upstreamWarmth(path, t, u)
 	if u.TellClient && u.Protocol == POP3 {
 		b.addf(child(path, "tell_client"), "is for IMAP upstreams only")
 	}
 	if u.ListTimeout > b.Limits.BackendTime.Duration {
 		b.warnf(child(path, "list_timeout"), "%v has no effect beyond limits.backend_time, which is %v", u.ListTimeout, b.Limits.BackendTime)
 	}
-	u.Fingerprint = b.fingerprint(*t, u.Security)
+	u.Fingerprint = b.fingerprint(*t, u)
 	b.upstreams = append(b.upstreams, u)
 }
 
@@ -113,9 +119,38 @@ func (b *builder) exactSizes(path, sizes string) bool {
 	return b.oneOf(path, sizes, "listed", "exact") && sizes == "exact"
 }
 
-func (b *builder) fingerprint(t UpstreamTable, security Security) string {
+// upstreamWarmth reads what is kept of connections between sessions. A warm_idle
+// of 0s that is written keeps none.
+func (b *builder) upstreamWarmth(path string, t *UpstreamTable, u *Upstream) {
+	idle := child(path, "warm_idle")
+	if b.written(idle) && t.WarmIdle == (Duration{}) {
+		u.WarmIdle = -1
+	} else {
+		u.WarmIdle = b.duration(idle, t.WarmIdle, defaultUpstream.WarmIdle)
+	}
+	u.CredentialBound = b.duration(child(path, "credential_bound"), t.CredentialBound, defaultUpstream.CredentialBound)
+	u.MaxIdle = t.MaxIdle
+	if most := child(path, "max_idle"); b.written(most) {
+		b.count(most, t.MaxIdle, 1, 1_000_000)
+	} else if u.MaxIdle == 0 {
+		u.MaxIdle = defaultUpstream.MaxIdle
+	}
+	for _, key := range []string{"warm_idle", "credential_bound", "max_idle"} {
+		if u.Protocol == POP3 && b.written(child(path, key)) {
+			b.addf(child(path, key), "is for IMAP upstreams only")
+		}
+	}
+}
+
+// written tells whether the key is in the file.
+func (b *builder) written(path string) bool {
+	_, ok := b.places[path]
+	return ok
+}
+
+func (b *builder) fingerprint(t UpstreamTable, u *Upstream) string {
 	t.Insecure = nil // a pointer; security is what it came to
-	return fmt.Sprintf("%+v %v %x %x %x", t, security, b.files.sums[t.CA], b.files.sums[t.Cert], b.files.sums[t.Key])
+	return fmt.Sprintf("%+v %v %v %x %x %x", t, u.Security, u.WarmIdle, b.files.sums[t.CA], b.files.sums[t.Cert], b.files.sums[t.Key])
 }
 
 // upstreamURL does not repeat the URL in what it reports: somebody may have
