@@ -41,12 +41,15 @@ type batch struct {
 // Apply makes the changes, batch by batch, flags first.
 func (m *mailbox) Apply(ctx context.Context, changes []upstream.Change) []upstream.Result {
 	m.closeReader()
+	m.settle(ctx)
 	a := &application{m: m, ctx: ctx, results: make([]upstream.Result, len(changes))}
 	for _, b := range a.batches(changes) {
 		for _, uids := range chunks(b.places) {
 			a.chunk(b, uids)
 		}
 	}
+	m.noteRemoved(changes, a.results)
+	m.release() // a client may come again as soon as it has the answer
 	return a.results
 }
 
@@ -260,6 +263,6 @@ func uidSet(uids []uint32) imap.UIDSet {
 // store sets or clears a flag. Messages that are gone are passed over.
 func (l *link) store(ctx context.Context, set imap.UIDSet, op imap.StoreFlagsOp, flag imap.Flag) error {
 	return l.run(ctx, "set "+string(flag), l.u.o.ListTimeout, func() error {
-		return l.c.Store(set, &imap.StoreFlags{Op: op, Silent: true, Flags: []imap.Flag{flag}}, nil).Close()
+		return l.client().Store(set, &imap.StoreFlags{Op: op, Silent: true, Flags: []imap.Flag{flag}}, nil).Close()
 	})
 }

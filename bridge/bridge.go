@@ -6,8 +6,7 @@
 // loses its connection to responses that it does not know. Two defences stand
 // around it, and nothing else in the project imports it. Below it is framing,
 // a net.Conn that knows where each response ends and hands on only what the
-// library can digest; above it is body, the only code that touches a
-// FetchCommand.
+// library can digest; and messages' texts are read beside it, by body.
 //
 // The package addresses messages by UID and UIDVALIDITY alone, never expunges
 // more than it was told to, and decides nothing: what is shown and what is
@@ -67,8 +66,30 @@ type Options struct {
 	// TellClient sends the POP3 client's address in the ID command
 	// (x-originating-ip): for upstreams that trust us with it.
 	TellClient bool
+	// WarmIdle is how long a signed-in connection is kept after its session,
+	// for the next one with the same credentials: 90 seconds by default, which is
+	// for clients that poll every minute. For one that polls every five minutes
+	// a sign-in is cheaper than what the upstream spends on a connection.
+	// Negative keeps none.
+	WarmIdle time.Duration
+	// CredentialBound is for how long after a sign-in its connection may be
+	// used again: 10 minutes by default. A password that was changed, or a
+	// token that expired, opens the mailbox for as long.
+	CredentialBound time.Duration
+	// MaxIdle is how many connections are kept at most, 500 by default; the
+	// longest idle goes first. Each costs us some 10 KiB, more with TLS, and the
+	// upstream what a session costs it.
+	MaxIdle int
+	// Memory keeps listings over restarts; nil keeps them in the process only.
+	Memory Memory
+	// MemoryBound is how many octets of listings are remembered in the process:
+	// 64 MiB by default, for some 8 million messages. Negative remembers none.
+	MemoryBound int
 	// Version of the program, for the ID command; "" sends none.
 	Version string
+	// ReadAhead is how many octets all sessions together may have asked for
+	// ahead of their clients; 256 MiB by default, none if negative.
+	ReadAhead int64
 	// Log gets what an administrator may want to know and no error tells;
 	// nil is silent.
 	Log logrus.FieldLogger
@@ -79,6 +100,10 @@ const (
 	defaultDialTimeout  = 15 * time.Second
 	defaultReplyTimeout = 30 * time.Second
 	defaultListTimeout  = 5 * time.Minute
+
+	defaultWarmIdle        = 90 * time.Second
+	defaultCredentialBound = 10 * time.Minute
+	defaultMaxIdle         = 500
 )
 
 // Upstream is an IMAP server that may have several addresses. It is safe for
@@ -86,6 +111,14 @@ const (
 type Upstream struct {
 	o         Options
 	addresses addresses
+	budget    budget
+	octets    readAhead
+	served    servers
+	pool      *pool
+	listings  *listings
+	// worthwhile is how many messages a folder must have for its listing to be
+	// remembered.
+	worthwhile int
 }
 
 var _ upstream.Server = (*Upstream)(nil)
@@ -103,12 +136,42 @@ func New(o Options) (*Upstream, error) {
 	setDefault(&o.DialTimeout, defaultDialTimeout)
 	setDefault(&o.ReplyTimeout, defaultReplyTimeout)
 	setDefault(&o.ListTimeout, defaultListTimeout)
+	o.keepDefaults()
+	if o.ReadAhead == 0 {
+		o.ReadAhead = defaultReadAhead
+	}
 	if o.Log == nil {
 		silent := logrus.New()
 		silent.SetOutput(io.Discard)
 		o.Log = silent
 	}
-	return &Upstream{o: o, addresses: addresses{all: o.Addresses, failed: map[string]time.Time{}}}, nil
+	u := &Upstream{
+		o: o, addresses: addresses{all: o.Addresses, failed: map[string]time.Time{}},
+		served: servers{byAddress: map[string]served{}}, pool: newPool(&o),
+		listings: newListings(o.MemoryBound, o.Memory, o.Log), worthwhile: worthRemembering,
+	}
+	u.budget.left.Store(o.ReadAhead)
+	return u, nil
+}
+
+// keepDefaults are those of what is kept between sessions.
+func (o *Options) keepDefaults() {
+	setDefault(&o.CredentialBound, defaultCredentialBound)
+	if o.WarmIdle == 0 {
+		o.WarmIdle = defaultWarmIdle
+	}
+	if o.MaxIdle <= 0 {
+		o.MaxIdle = defaultMaxIdle
+	}
+	if o.MemoryBound == 0 {
+		o.MemoryBound = defaultMemory
+	}
+	if o.TLS = o.TLS.Clone(); o.TLS == nil {
+		o.TLS = new(tls.Config)
+	}
+	if o.TLS.ClientSessionCache == nil {
+		o.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(0) // resumption needs no certificates
+	}
 }
 
 func setDefault(d *time.Duration, value time.Duration) {
@@ -117,6 +180,9 @@ func setDefault(d *time.Duration, value time.Duration) {
 	}
 }
 
-// Close lets go of everything that the Upstream keeps. Open mailboxes are not
-// touched.
-func (u *Upstream) Close() error { return nil }
+// Close ends the connections that are kept. Open mailboxes are not touched;
+// their connections end with them.
+func (u *Upstream) Close() error {
+	u.pool.close()
+	return nil
+}

@@ -51,11 +51,12 @@ func (a *addresses) note(address string, err error, now time.Time) {
 }
 
 // dial connects to the first address that answers as an IMAP server should,
-// up to where a client may sign in. f.caps is set.
-func (u *Upstream) dial(ctx context.Context) (*framing, string, error) {
+// up to where a client may sign in. f.caps is set; to what is remembered, if
+// that is enough and the server does not say it unasked.
+func (u *Upstream) dial(ctx context.Context, remembered bool) (*framing, string, error) {
 	var errs []error
 	for _, address := range u.addresses.inOrder(time.Now()) {
-		f, err := u.dialOne(ctx, address)
+		f, err := u.dialOne(ctx, address, remembered)
 		if ctx.Err() != nil && err != nil {
 			return nil, "", refusal("connect", errors.Join(append(errs, err)...), upstream.Unavailable)
 		}
@@ -68,20 +69,28 @@ func (u *Upstream) dial(ctx context.Context) (*framing, string, error) {
 	return nil, "", refusal("connect", errors.Join(errs...), upstream.Unavailable)
 }
 
-func (u *Upstream) dialOne(ctx context.Context, address string) (*framing, error) {
+func (u *Upstream) dialOne(ctx context.Context, address string, remembered bool) (*framing, error) {
 	ctx, cancel := context.WithTimeout(ctx, u.o.DialTimeout)
 	defer cancel()
-	raw, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
+	raw := newSocket(conn)
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
 	f, err := u.greet(ctx, raw, address)
+	if err == nil && f.caps == "" && remembered {
+		f.caps = u.served.get(address).before
+	}
+	if err == nil && f.caps == "" {
+		err = f.askCapabilities()
+	}
 	if err != nil {
 		_ = raw.Close()
 		return nil, cmpContext(ctx, err)
 	}
+	f.expect(0)
 	return f, nil
 }
 
@@ -103,6 +112,7 @@ func (u *Upstream) greet(ctx context.Context, raw net.Conn, address string) (*fr
 		}
 	}
 	f := newFraming(conn, raw, u.o.ReplyTimeout)
+	f.alone = true
 	f.expect(u.o.DialTimeout)
 	if err := f.greeting(); err != nil {
 		return nil, err
@@ -116,15 +126,17 @@ func (u *Upstream) greet(ctx context.Context, raw net.Conn, address string) (*fr
 			return nil, err
 		}
 		f = newFraming(conn, raw, u.o.ReplyTimeout) // what was learned in the clear is worth nothing
+		f.alone = true
 		f.expect(u.o.DialTimeout)
 	}
-	if f.caps == "" {
-		if err := f.exchange("CAPABILITY"); err != nil {
-			return nil, fmt.Errorf("ask for capabilities: %w", err)
-		}
-	}
-	f.expect(0)
 	return f, nil
+}
+
+func (f *framing) askCapabilities() error {
+	if err := f.exchange("CAPABILITY"); err != nil {
+		return fmt.Errorf("ask for capabilities: %w", err)
+	}
+	return nil
 }
 
 func (u *Upstream) handshake(ctx context.Context, raw net.Conn, address string) (net.Conn, error) {
@@ -198,28 +210,10 @@ func (f *framing) has(capability string) bool {
 	return false
 }
 
-// exchange runs a command before the library is there.
-func (f *framing) exchange(command string) error {
-	c, err := f.inject(command, nil)
-	if err != nil {
-		return err
-	}
-	for {
-		select {
-		case <-c.done:
-			return c.wait()
-		default:
-		}
-		if err := f.next(); err == io.EOF {
-			return io.ErrUnexpectedEOF
-		} else if err != nil {
-			return err
-		}
-		f.out = nil
-	}
-}
-
 // synthesize gives the library the greeting that it waits for.
-func (f *framing) synthesize() {
-	f.out = fmt.Appendf(nil, "* OK [CAPABILITY %s] ready\r\n", f.caps)
+func (f *framing) synthesize() { f.greet("OK") }
+
+func (f *framing) greet(kind string) {
+	f.alone = false
+	f.out = fmt.Appendf(nil, "* %s [CAPABILITY %s] ready\r\n", kind, f.caps)
 }

@@ -17,31 +17,69 @@ type selection struct {
 	uidValidity uint32
 	uidNext     uint32 // 0 if the server did not say
 	exists      uint32
+	mailboxID   string // of RFC 8474; "" if the server did not say
+}
+
+// learn takes a response code.
+func (s *selection) learn(said status) {
+	switch n, err := number(said.args, 1<<32-1); {
+	case said.code == "MAILBOXID":
+		s.mailboxID = parseUnique(said.args)
+	case err != nil:
+	case said.code == "UIDVALIDITY":
+		s.uidValidity = uint32(n)
+	case said.code == "UIDNEXT":
+		s.uidNext = uint32(n)
+	}
+}
+
+// count takes an EXISTS or EXPUNGE.
+func (s *selection) count(kind string, n int64) {
+	switch {
+	case kind == "EXISTS":
+		s.exists = uint32(n)
+	case s.exists > 0:
+		s.exists--
+	}
 }
 
 // selectFolder selects a folder, for writing: Courier repairs UIDVALIDITY only
 // then, and changes are to come at QUIT.
-func (l *link) selectFolder(ctx context.Context, name string) (selection, error) {
-	doing := "select " + printable([]byte(name))
-	l.f.leaveFolder()
-	var s selection
-	err := l.run(ctx, doing, l.u.o.ListTimeout, func() error {
-		data, err := l.c.Select(name, nil).Wait()
-		s = selection{data.UIDValidity, uint32(data.UIDNext), data.NumMessages}
-		return err
+func (l *link) selectFolder(ctx context.Context, name string) (s selection, err error) {
+	err = l.run(ctx, selecting(name), l.u.o.ListTimeout, func() error {
+		c := l.queueSelect(name)
+		if err := l.f.flush(); err != nil {
+			return err
+		}
+		return c.wait()
 	})
-	if err == nil && s.uidValidity == 0 {
-		return s, &upstream.Error{Kind: upstream.Unavailable, Doing: doing,
-			Err: errors.New("the server tells no UIDVALIDITY, so its UIDs mean nothing")}
+	if err != nil {
+		return s, err
 	}
-	return s, err
+	return l.selected(name)
 }
 
-// leaveFolder forgets what was noted of the folder that was selected.
-func (f *framing) leaveFolder() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.permanent, f.removed = nil, 0
+func selecting(name string) string { return "select " + printable([]byte(name)) }
+
+// queueSelect begins with a new folder. What was noted of the one before is
+// forgotten.
+func (l *link) queueSelect(name string) *injection {
+	l.f.mu.Lock()
+	l.f.permanent, l.f.selected = nil, selection{}
+	l.f.mu.Unlock()
+	return l.f.queue("SELECT "+folderName(name, l.has(imap.CapIMAP4rev2)), injection{selects: true})
+}
+
+// selected returns what has become known of the folder.
+func (l *link) selected(name string) (selection, error) {
+	l.f.mu.Lock()
+	s := l.f.selected
+	l.f.mu.Unlock()
+	if s.uidValidity == 0 {
+		return s, &upstream.Error{Kind: upstream.Unavailable, Doing: selecting(name),
+			Err: errors.New("the server tells no UIDVALIDITY, so its UIDs mean nothing")}
+	}
+	return s, nil
 }
 
 // keeps tells whether the selected folder keeps the flag for good.
@@ -59,14 +97,21 @@ func (l *link) list(ctx context.Context, folder int, s selection) (listing, erro
 		return listing{selection: s}, nil
 	}
 	to := &lister{folder: folder, messages: make([]upstream.Message, 0, min(s.exists, 1<<17))}
-	if err := l.ask(ctx, "list", listCommand("1:*", l.uniqueAttribute()), to); err != nil {
+	if err := l.ask(ctx, "list", listCommand("1:*", l.uniqueAttribute(), true), to); err != nil {
 		return listing{}, err
 	}
 	messages := to.finish()
-	if missing := int(s.exists) - l.f.countRemoved() - len(messages); missing > 0 {
+	l.warnOfMissing(len(messages))
+	return listing{s, messages}, nil
+}
+
+func (l *link) warnOfMissing(listed int) {
+	l.f.mu.Lock()
+	missing := int(l.f.selected.exists) - listed
+	l.f.mu.Unlock()
+	if missing > 0 {
 		l.u.o.Log.WithField("missing", missing).Warn("the upstream lists fewer messages than it has; the rest is not shown")
 	}
-	return listing{s, messages}, nil
 }
 
 // ask runs a FETCH of our own.
@@ -78,12 +123,6 @@ func (l *link) ask(ctx context.Context, doing, command string, to *lister) error
 		}
 		return c.wait()
 	})
-}
-
-func (f *framing) countRemoved() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.removed
 }
 
 // size asks for the RFC822.SIZE of one message; found is false if it is gone.
@@ -104,7 +143,7 @@ func (l *link) size(ctx context.Context, uid uint32) (size int64, found bool, er
 // not be one of UIDs that we know: ask it, do not unroll it.
 func (l *link) present(ctx context.Context, set imap.UIDSet) (present imap.UIDSet, err error) {
 	err = l.run(ctx, "look for messages", l.u.o.ListTimeout, func() error {
-		data, err := l.c.UIDSearch(&imap.SearchCriteria{UID: []imap.UIDSet{set}}, nil).Wait()
+		data, err := l.client().UIDSearch(&imap.SearchCriteria{UID: []imap.UIDSet{set}}, nil).Wait()
 		if err == nil {
 			present, _ = data.All.(imap.UIDSet)
 		}
@@ -126,7 +165,7 @@ func (l *link) special(ctx context.Context, attribute string) (name string, err 
 	l.f.look(attribute)
 	defer l.f.look("")
 	err = l.run(ctx, "look for "+printable([]byte(attribute)), l.u.o.ListTimeout, func() error {
-		cmd := l.c.List("", "*", options)
+		cmd := l.client().List("", "*", options)
 		for data := cmd.Next(); data != nil; data = cmd.Next() {
 			if name == "" && hasUse(data.Attrs, attribute) {
 				name = data.Mailbox

@@ -17,14 +17,18 @@ const (
 	// bulkBuffer saves system calls while a listing of many lines arrives.
 	bulkBuffer = 64 << 10
 	// maxUnit bounds one response with all its literals but a message's text.
-	// The longest that we ask for is a SEARCH of one chunk of UIDs, under 64 KiB.
+	// The longest that we ask for is a SEARCH of one chunk of UIDs, under 64 KiB;
+	// but for one of a whole folder, for which expectUIDs makes room.
 	maxUnit = 256 << 10
 	// maxLiteral bounds a message. Nothing that mail passes through carries
 	// more; a server that announces more is broken or hostile.
 	maxLiteral = 16 << 30
 )
 
-var bulkBuffers = sync.Pool{New: func() any { b := make([]byte, bulkBuffer); return &b }}
+var (
+	bulkBuffers = sync.Pool{New: func() any { b := make([]byte, bulkBuffer); return &b }}
+	idleBuffers = sync.Pool{New: func() any { b := make([]byte, idleBuffer); return &b }}
+)
 
 // framing is the net.Conn under imapclient. It knows where lines and literals
 // end, and hands the library one response at a time, in words that the library
@@ -39,44 +43,49 @@ type framing struct {
 	conn net.Conn
 	raw  net.Conn // conn without TLS: closing it never waits
 
-	// These belong to whoever reads: the opening goroutine until the library
-	// is there, then the library's reader, and a literal's consumer in turn.
-	buf  []byte // buf[r:w] is read but not framed
+	// These belong to whoever has the turn to read.
+	buf  []byte // buf[r:w] is read but not framed; nil while nobody reads
 	r, w int
-	out  []byte // what the library gets next
-	lit  int64  // octets of a literal that the library gets after out
-	tail bool   // after that, the rest of the FETCH response must be checked
+	out  []byte  // what the library gets next
+	lit  int64   // octets left of the literal of text
+	text arrival // the message text that has begun
+	turn turn
+	// waits is called before whoever reads texts has to wait; may be nil.
+	waits func()
+	// alone: the library is not there, so that whoever waits reads.
+	alone bool
 
 	mu      sync.Mutex
 	err     error         // final
 	dead    chan struct{} // closed when err is set
 	timeout time.Duration // 0: nothing is due
 	write   time.Duration // how long a write may take
+	texts
 	notes
 	commands
 }
 
 func newFraming(conn, raw net.Conn, write time.Duration) *framing {
-	return &framing{conn: conn, raw: raw, buf: make([]byte, idleBuffer), write: write, dead: make(chan struct{})}
+	return &framing{conn: conn, raw: raw, write: write, dead: make(chan struct{}), turn: newTurn()}
 }
 
-// Read gives the library its next octets. One call never crosses from a line
-// into a literal or back.
+// Read gives the library its next octets. Messages' texts are not among them:
+// while one is due that has begun, somebody else has the turn.
 func (f *framing) Read(p []byte) (int, error) {
-	if err := f.cause(); err != nil {
-		return 0, err
-	}
 	for {
-		switch {
-		case len(f.out) > 0:
+		if err := f.cause(); err != nil {
+			return 0, err
+		}
+		if len(f.out) > 0 {
 			n := copy(p, f.out)
 			f.out = f.out[n:]
 			return n, nil
-		case f.lit > 0:
-			return f.readLiteral(p)
 		}
 		if err := f.next(); err != nil {
 			return 0, f.fail(err)
+		}
+		if f.textComes() {
+			f.lend()
 		}
 	}
 }
@@ -86,11 +95,14 @@ func (f *framing) readLiteral(p []byte) (int, error) {
 	p = p[:min(int64(len(p)), f.lit)]
 	var n int
 	var err error
+	if f.r == f.w && f.lit < bulkBuffer/2 {
+		err = f.fill() // together with what follows it
+	}
 	switch {
 	case f.r < f.w:
 		n = copy(p, f.buf[f.r:f.w])
 		f.r += n
-	default:
+	case err == nil:
 		n, err = f.read(p)
 	}
 	if err == io.EOF {
@@ -107,6 +119,7 @@ func (f *framing) readLiteral(p []byte) (int, error) {
 // something is due.
 func (f *framing) read(p []byte) (int, error) {
 	for {
+		f.sayBefore()
 		if err := f.arm(); err != nil {
 			return 0, err
 		}
@@ -120,6 +133,17 @@ func (f *framing) read(p []byte) (int, error) {
 		// The deadline may be that of a command that was answered meanwhile.
 		if waited := f.waiting(); waited > 0 {
 			return 0, fmt.Errorf("the server said nothing for %v: %w", waited, err)
+		}
+	}
+}
+
+// sayBefore sees to it that whoever reads texts hears of it before the socket
+// waits.
+func (f *framing) sayBefore() {
+	if s, ok := f.raw.(*socket); ok {
+		s.before = nil
+		if f.hasTurn() {
+			s.before = f.waits
 		}
 	}
 }
@@ -174,11 +198,23 @@ func (f *framing) Write(p []byte) (int, error) {
 func (f *framing) sending(p []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if !f.literalSent && isTagged(p) {
+		f.due++
+	}
 	_, f.literalSent = literalAt(p)
 	if removesAll(p) {
 		return errRemovesAll
 	}
 	return f.err
+}
+
+// isTagged tells whether p begins with a tag of the library's.
+func isTagged(p []byte) bool {
+	n := 1
+	for n < len(p) && p[n] >= '0' && p[n] <= '9' {
+		n++
+	}
+	return n > 1 && n < len(p) && p[0] == 'T' && p[n] == ' '
 }
 
 var errRemovesAll = errors.New("EXPUNGE and CLOSE remove mail that others marked, and are never sent")

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"io"
 	"slices"
 )
 
@@ -12,42 +13,112 @@ const ownTag = "X"
 // library cannot say (ID with x-originating-ip), or would be slow at
 // (listing). The library sees nothing of it.
 type injection struct {
-	f      *framing
-	tag    string
-	list   *lister // gets the FETCH responses until the command is done, if not nil
-	done   chan struct{}
-	status status
+	f    *framing
+	tag  string
+	list *lister // gets the FETCH responses until the command is done, if not nil
+	uids *uids   // gets the SEARCH response, if not nil
+	// selects: what comes before the command is done is of another folder.
+	selects bool
+	done    chan struct{}
+	status  status
 }
 
 // inject sends a command. No strings from outside may be in it.
 func (f *framing) inject(command string, list *lister) (*injection, error) {
+	c := f.queue(command, injection{list: list})
+	return c, f.flush()
+}
+
+// queue makes a command part of what flush will send, in one write: several
+// commands that do not wait for each other's answers cost one round trip.
+func (f *framing) queue(command string, c injection) *injection {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.tags++
-	c := &injection{f: f, tag: fmt.Sprint(ownTag, f.tags), list: list, done: make(chan struct{})}
-	f.own = append(f.own, c)
+	c.f, c.tag, c.done = f, fmt.Sprint(ownTag, f.tags), make(chan struct{})
+	f.own = append(f.own, &c)
+	f.queued = append(append(append(append(f.queued, c.tag...), ' '), command...), "\r\n"...)
+	return &c
+}
+
+func (f *framing) flush() error {
+	f.mu.Lock()
+	commands := f.queued
+	f.queued = nil
 	f.mu.Unlock()
-	if _, err := f.Write([]byte(c.tag + " " + command + "\r\n")); err != nil {
-		return nil, err
+	if len(commands) == 0 {
+		return nil
 	}
-	return c, nil
+	_, err := f.Write(commands)
+	return err
 }
 
 // wait returns once the command is done: nil for OK, a *reply for anything
 // else that the server answered.
 func (c *injection) wait() error {
-	select {
-	case <-c.done:
-	case <-c.f.dead:
-		select {
-		case <-c.done: // answered, and then the connection ended
-		default:
-			return c.f.cause()
-		}
+	if err := c.f.await(c.done); err != nil {
+		return err
 	}
 	if c.status.kind != "OK" {
 		return c.status.reply()
 	}
 	return nil
+}
+
+// await waits until done is closed. As long as the library is not there,
+// nobody reads but who waits.
+func (f *framing) await(done <-chan struct{}) error {
+	for f.alone && !isClosed(done) {
+		err := f.next()
+		f.out = nil
+		if err != nil {
+			return f.fail(err)
+		}
+	}
+	select {
+	case <-done:
+	case <-f.dead:
+		if !isClosed(done) {
+			return f.cause()
+		}
+	}
+	return nil
+}
+
+func isClosed(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// drain waits until all our commands are answered, however.
+func (f *framing) drain() error {
+	for {
+		f.mu.Lock()
+		own := f.own
+		f.mu.Unlock()
+		if len(own) == 0 {
+			return nil
+		}
+		if err := f.await(own[0].done); err != nil {
+			return err
+		}
+	}
+}
+
+// exchange runs a command and waits for it.
+func (f *framing) exchange(command string) error {
+	c, err := f.inject(command, nil)
+	if err == nil {
+		err = c.wait()
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // complete is called with f.mu held.
@@ -66,15 +137,39 @@ func (f *framing) complete(tag string, s status) error {
 // lister returns who gets FETCH responses, or nil. f.mu is held.
 func (f *framing) lister() *lister {
 	for _, c := range f.own {
+		if c.selects {
+			return nil
+		}
 		if c.list != nil {
+			c.list.makeRoom(f.selected.exists)
 			return c.list
 		}
 	}
 	return nil
 }
 
-func (f *framing) listing() bool {
+// searcher returns who gets a SEARCH response, or nil; tag is what the
+// response says, or "" if it does not. f.mu is held.
+func (f *framing) searcher(tag string) *uids {
+	for _, c := range f.own {
+		if c.uids != nil && (tag == c.tag || tag == "" && !c.uids.answered) {
+			return c.uids
+		}
+	}
+	return nil
+}
+
+// bulk tells whether much is to come.
+func (f *framing) bulk() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.lister() != nil
+	l := f.lister()
+	return l != nil && !l.small || len(f.wanted) > 0
+}
+
+// quiet tells whether the server has answered everything.
+func (f *framing) quiet() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err == nil && len(f.own) == 0 && len(f.queued) == 0 && len(f.wanted) == 0 && f.due == 0
 }

@@ -21,40 +21,65 @@ import (
 type link struct {
 	u    *Upstream
 	f    *framing
-	c    *imapclient.Client
+	c    *imapclient.Client // nil until something needs it: see start
 	caps imap.CapSet
+	born time.Time // when it signed in
+	// While a text is awaited:
+	ctx   context.Context
+	stop  func() bool // nil until something had to be waited for
+	waits func()      // told before; may be nil
+	held  int64       // of the read-ahead budget
 }
 
-// link connects and signs in.
-func (u *Upstream) link(ctx context.Context, login upstream.Login) (*link, error) {
-	if err := checkLogin(login); err != nil {
-		return nil, err
+// link connects and signs in. What ask queues, if it is not nil, goes in the
+// same flight as the sign-in where that is possible, and with the next flush
+// otherwise.
+func (u *Upstream) link(ctx context.Context, login upstream.Login, ask func(*link)) (*link, error) {
+	l, err := u.signedIn(ctx, login, ask)
+	if errors.Is(err, errForgot) {
+		l, err = u.signedIn(ctx, login, ask) // nothing is remembered any more
 	}
-	f, _, err := u.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	mechanism, err := choose(f, login)
+	l.born = u.pool.now()
+	return l, nil
+}
+
+// errForgot says that the server is not what it was remembered as.
+var errForgot = errors.New("the server is not as it was")
+
+func (u *Upstream) signedIn(ctx context.Context, login upstream.Login, ask func(*link)) (*link, error) {
+	f, address, err := u.dial(ctx, true)
 	if err != nil {
-		_ = f.Close()
 		return nil, err
 	}
-	if f.caps == "" {
-		f.caps = "IMAP4rev1"
-	}
-	f.synthesize()
-	l := &link{u: u, f: f, c: imapclient.New(f, nil)}
-	if err = l.c.WaitGreeting(); err == nil { // until it has read what it gets, it knows of no capabilities
-		err = l.identify(ctx, login.Client)
-	}
-	if err == nil {
-		err = l.signIn(ctx, mechanism, login)
+	l := &link{u: u, f: f}
+	s := signIn{l: l, address: address, login: login, ask: ask, before: f.caps}
+	if s.mechanism, err = choose(f, login); err == nil {
+		err = s.do(ctx)
 	}
 	if err != nil {
 		l.drop()
 		return nil, err
 	}
 	return l, nil
+}
+
+// start hands the connection to the library, whose reader then reads. A client
+// that only looks for new mail never needs it: our own commands do, and cost
+// neither a goroutine nor buffers.
+func (l *link) start() {
+	if l.c == nil {
+		l.f.greet("PREAUTH")
+		l.c = imapclient.New(l.f, nil)
+		_ = l.c.WaitGreeting() // before that it knows of no capabilities; it fails only with the connection
+	}
+}
+
+func (l *link) client() *imapclient.Client {
+	l.start()
+	return l.c
 }
 
 // run runs commands of the library's. Silence for longer than timeout ends the
@@ -68,10 +93,12 @@ func (l *link) bounded(ctx context.Context, timeout time.Duration, commands func
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	l.settle(ctx)
 	stop := context.AfterFunc(ctx, func() { _ = l.f.Close() })
 	defer stop()
 	l.f.expect(timeout)
 	defer l.f.expect(0)
+	defer l.f.rest()
 	return commands()
 }
 
@@ -136,7 +163,10 @@ func (l *link) cut() bool {
 // reader is gone. No literal may be open.
 func (l *link) drop() {
 	_ = l.f.Close()
-	<-l.c.Closed()
+	if l.c != nil {
+		<-l.c.Closed()
+	}
+	l.forgetTexts()
 }
 
 // logout ends the connection politely, and waits for nothing but the socket.
@@ -155,11 +185,11 @@ func (l *link) has(capability imap.Cap) bool {
 	return l.caps.Has(capability)
 }
 
-// identify sends ID (RFC 2971) without waiting for the answer: the commands
+// identify queues ID (RFC 2971). Nothing waits for its answer: the commands
 // after it do not depend on it, and servers work in order.
-func (l *link) identify(ctx context.Context, client netip.Addr) error {
+func (l *link) identify(client netip.Addr) {
 	if !l.f.has("ID") {
-		return nil
+		return
 	}
 	fields := `"name" "Restante"`
 	if version := l.u.o.Version; version != "" {
@@ -168,8 +198,7 @@ func (l *link) identify(ctx context.Context, client netip.Addr) error {
 	if l.u.o.TellClient && client.IsValid() {
 		fields += ` "x-originating-ip" ` + quoted(client.Unmap().WithZone("").String())
 	}
-	_, err := l.f.inject("ID ("+fields+")", nil)
-	return l.explain(ctx, "send ID", upstream.Unavailable, err)
+	l.f.queue("ID ("+fields+")", injection{})
 }
 
 // quoted makes a quoted string of what may be in one and is harmless.

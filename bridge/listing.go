@@ -27,27 +27,50 @@ type lister struct {
 	folder   int
 	messages []upstream.Message // complete, UIDs ascending
 	late     []answer           // everything that came otherwise
+	small    bool               // not much is expected
+	headers  []header           // Message-IDs that were asked for
+}
+
+// header is the Message-ID field of a message, hashed.
+type header struct {
+	uid  uint32
+	hash [8]byte
 }
 
 // answer is one FETCH response.
 type answer struct {
 	upstream.Message
 	hasSize, hasFlags, hasDate bool
+	header                     []byte
 }
 
 // listCommand asks for everything that is to be known of the whole folder.
 // unique is the attribute that names a message for ever, or "".
-func listCommand(set, unique string) string {
+func listCommand(set, unique string, dates bool) string {
 	if unique != "" {
 		unique = " " + unique
 	}
-	return "UID FETCH " + set + " (UID RFC822.SIZE FLAGS INTERNALDATE" + unique + ")"
+	if dates {
+		unique = " INTERNALDATE" + unique
+	}
+	return "UID FETCH " + set + " (UID RFC822.SIZE FLAGS" + unique + ")"
+}
+
+// makeRoom spares growing step by step, if much is expected. A server is not
+// believed that it has any number of messages.
+func (l *lister) makeRoom(exists uint32) {
+	if l.messages == nil && !l.small {
+		l.messages = make([]upstream.Message, 0, min(exists, 1<<17))
+	}
 }
 
 // add takes one FETCH response. An error means that the server cannot be
 // believed, and ends the connection.
 func (l *lister) add(list []byte) error {
 	m, err := l.parse(list)
+	if err == nil && m.header != nil && m.ID.UID != 0 && len(l.headers) < maxHeaders {
+		l.headers = append(l.headers, header{m.ID.UID, hashHeader(m.header)})
+	}
 	switch {
 	case err != nil:
 		return err
@@ -87,6 +110,10 @@ func (l *lister) parse(list []byte) (m answer, err error) {
 			m.hasDate, m.Arrived = true, parseDate(a.value)
 		case "EMAILID", "X-GM-MSGID":
 			m.Unique = parseUnique(a.value)
+		case "BODY":
+			if len(a.section) > 0 {
+				m.header = a.value
+			}
 		}
 	}
 	return m, cmp.Or(err, a.err)

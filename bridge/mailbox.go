@@ -3,7 +3,6 @@ package bridge
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,52 +24,23 @@ type mailbox struct {
 	selected int   // index into folders, or -1
 	lists    []listing
 	messages []upstream.Message
-	reader   *reader           // open, or nil
-	uses     map[string]string // folders found by special use
-	changed  error             // UIDVALIDITY is another: nothing can be done any more
+	reader   *reader // open, or nil
+	course   course  // of the client
+	asked    int     // the last that was asked for ahead, in the client's order
+	wants    []want  // memory
+	// beforeWait is called before the server is waited for; nil: nobody cares.
+	beforeWait func()
+	uses       map[string]string // folders found by special use
+	place      *place            // nil after Close
+	warm       bool              // the connection was there before the session
+	tried      bool              // listing was tried, and failed
+	learned    []learned         // what is to be remembered, by folder
+	changed    error             // UIDVALIDITY is another: nothing can be done any more
 }
 
 type folder struct {
 	name string
 	selection
-}
-
-// Open signs in and selects the folders, so that what it returns is a mailbox
-// that was there a moment ago.
-func (u *Upstream) Open(ctx context.Context, login upstream.Login) (upstream.Mailbox, error) {
-	l, err := u.link(ctx, login)
-	if err != nil {
-		return nil, err
-	}
-	m := &mailbox{u: u, login: login, link: l, selected: -1, uses: map[string]string{}}
-	if err := m.openFolders(ctx); err != nil {
-		m.link.logout()
-		return nil, err
-	}
-	return m, nil
-}
-
-func (m *mailbox) openFolders(ctx context.Context) error {
-	names := m.login.Folders
-	if len(names) == 0 {
-		names = []string{"INBOX"}
-	}
-	for _, name := range names {
-		name, err := m.resolve(ctx, name)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(m.folders, func(f folder) bool { return sameFolder(f.name, name) }) {
-			continue
-		}
-		s, err := m.link.selectFolder(ctx, name)
-		if err != nil {
-			return err
-		}
-		m.folders = append(m.folders, folder{name, s})
-		m.selected = len(m.folders) - 1
-	}
-	return nil
 }
 
 // sameFolder knows that only INBOX may be written in any case.
@@ -116,13 +86,18 @@ func (m *mailbox) Messages(ctx context.Context) ([]upstream.Message, error) {
 	for len(m.lists) < len(m.folders) {
 		i := len(m.lists)
 		var list listing
-		if err := m.with(ctx, i, func(l *link) (err error) {
+		do := m.with
+		if m.tried { // once more is all that there is
+			do, m.tried = m.once, false
+		}
+		if err := do(ctx, i, func(l *link) (err error) {
 			list, err = l.list(ctx, i, m.folders[i].selection)
 			return err
 		}); err != nil {
 			return nil, err
 		}
 		m.lists = append(m.lists, list)
+		m.learned = append(m.learned, learned{})
 		m.messages = list.messages
 	}
 	if len(m.lists) > 1 {
@@ -206,7 +181,7 @@ func (m *mailbox) reconnect(ctx context.Context) error {
 		m.link.drop()
 	}
 	m.link, m.selected = nil, -1
-	l, err := m.u.link(ctx, m.login)
+	l, err := m.u.link(ctx, m.login, nil)
 	if err != nil {
 		return err
 	}
@@ -219,17 +194,4 @@ func (m *mailbox) closeReader() {
 	if m.reader != nil {
 		_ = m.reader.Close()
 	}
-}
-
-// Close signs out. A body that is still being read is not waited for.
-func (m *mailbox) Close() error {
-	if m.reader != nil {
-		m.reader.abandon()
-	}
-	if m.link != nil {
-		m.link.logout()
-		m.link = nil
-	}
-	m.changed = &upstream.Error{Kind: upstream.Unavailable, Doing: "use the mailbox", Err: errors.New("it was closed")}
-	return nil
 }

@@ -223,13 +223,26 @@ func TestListCommandAsksForUnique(t *testing.T) {
 		f := newFake(t, "one")
 		f.caps = caps
 		f.opened()
-		if said := f.heard("UID FETCH"); !slices.Equal(said, []string{want}) {
+		if said := f.heard("UID FETCH 1:*"); !slices.Equal(said, []string{want}) {
 			t.Errorf("%s: said %q", caps, said)
 		}
 	}
-	f := newFake(t)
-	if _, messages := f.opened(); len(messages) != 0 || len(f.heard("UID FETCH")) != 0 {
-		t.Errorf("an empty folder: %v, said %q", messages, f.heard(""))
+}
+
+// TestEmptyFolder: a listing of nothing may be refused.
+func TestEmptyFolder(t *testing.T) {
+	for _, refusal := range []string{"OK", "NO nothing there", "BAD Invalid messageset"} {
+		f := newFake(t)
+		f.instead = func(c *fakeConn, _ int, command string) bool {
+			if strings.HasPrefix(command, "UID FETCH") {
+				c.send("%s %s\r\n", c.tag, refusal)
+				return true
+			}
+			return false
+		}
+		if m, messages := f.opened(); len(messages) != 0 || m.tried {
+			t.Errorf("%s: %v, tried %v", refusal, messages, m.tried)
+		}
 	}
 }
 
@@ -314,12 +327,17 @@ func TestCloseIsPolite(t *testing.T) {
 		}
 		return false
 	}
-	m := f.open()
+	o := f.options()
+	o.WarmIdle = -1
+	m, err := open(t, o).Open(t.Context(), alice)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := m.Close(); err != nil {
 		t.Error(err)
 	}
 	<-heard
-	_, err := m.Open(t.Context(), upstream.ID{UID: 11}, upstream.Whole)
+	_, err = m.Open(t.Context(), upstream.ID{UID: 11}, upstream.Whole)
 	kindIs(t, err, upstream.Unavailable, "closed")
 	if n := f.countSessions(); n != 1 {
 		t.Errorf("%d sessions, want 1", n)

@@ -247,6 +247,7 @@ func TestIdleSession(t *testing.T) {
 	d := peertest.Dovecot(t)
 	d.Deliver("alice", "INBOX", peertest.Text(0, 1000))
 	u := open(t, dovecotOptions(t, d, Plain))
+	u.pool.most = n
 	settled := func() (goroutines, octets int) {
 		runtime.GC()
 		return runtime.NumGoroutine(), heap()

@@ -11,7 +11,7 @@ import (
 // Probe connects, with TLS as configured, and tells what the server announces.
 // It does not sign in.
 func (u *Upstream) Probe(ctx context.Context) (upstream.Report, error) {
-	f, address, err := u.dial(ctx)
+	f, address, err := u.dial(ctx, false)
 	if err != nil {
 		return upstream.Report{}, err
 	}

@@ -35,7 +35,7 @@ func (s *step) move(l *link, target string) error {
 // moveTo may be repeated: what has moved is no longer there to move.
 func (s *step) moveTo(l *link, target string) error {
 	return l.run(s.ctx, "move to "+printable([]byte(target)), l.u.o.ListTimeout, func() error {
-		data, err := l.c.Move(uidSet(s.uids), target).Wait()
+		data, err := l.client().Move(uidSet(s.uids), target).Wait()
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (s *step) copyTo(l *link, target string) error {
 	}
 	s.copied = maybeCopied
 	err := l.run(s.ctx, "copy to "+printable([]byte(target)), l.u.o.ListTimeout, func() error {
-		data, err := l.c.Copy(uidSet(s.uids), target).Wait()
+		data, err := l.client().Copy(uidSet(s.uids), target).Wait()
 		if err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func (s *step) remove(l *link, uids []uint32) error {
 }
 
 func (l *link) expunge(ctx context.Context, set imap.UIDSet) error {
-	return l.run(ctx, "expunge", l.u.o.ListTimeout, func() error { return l.c.UIDExpunge(set).Close() })
+	return l.run(ctx, "expunge", l.u.o.ListTimeout, func() error { return l.client().UIDExpunge(set).Close() })
 }
 
 func (s *step) verify(l *link, set imap.UIDSet) error {

@@ -14,7 +14,8 @@ type notes struct {
 	fresh   bool   // caps were announced after sign-in began
 	settled bool   // caps are what they are for the rest of the connection
 	dropped int    // responses that the library was spared
-	removed int    // EXPUNGE responses since the folder was selected
+	// selected is what is known of the selected folder, as it changes.
+	selected selection
 	// permanent are the flags that the selected folder keeps; nil if it did
 	// not say, which means all (RFC 3501 section 7.1).
 	permanent []string
@@ -23,19 +24,19 @@ type notes struct {
 // commands are what the framing must know of commands under way.
 type commands struct {
 	signing     bool         // LOGIN or AUTHENTICATE is under way
+	challenged  bool         // the server wanted more words while signing was on
 	literalSent bool         // the last write ended by announcing a literal
 	special     string       // the only LIST responses wanted have this attribute, in lower case
-	want        *want        // the message text that is due
 	own         []*injection // our own commands, in order
+	queued      []byte       // those of them that are not sent yet
+	due         int          // commands of the library's that are not answered
+	searching   int          // how long a SEARCH response may be, if longer than others
 	tags        int          // how many of those there were
 }
 
 // next takes one response off the wire and puts what the library should see of
 // it into out.
 func (f *framing) next() error {
-	if f.tail {
-		return f.finishText()
-	}
 	u, stream, err := f.unit()
 	if err != nil {
 		return err
@@ -61,7 +62,7 @@ func (f *framing) next() error {
 func (f *framing) continuation(u []byte) {
 	switch {
 	case f.signing:
-		f.out = u
+		f.out, f.challenged = u, true
 	case f.literalSent:
 		f.out = []byte("+ go on\r\n")
 	default:
@@ -83,11 +84,9 @@ func (f *framing) untagged(u []byte, stream int64) error {
 		f.announced(rest)
 		f.out = fmt.Appendf(nil, "* CAPABILITY %s\r\n", f.caps)
 	case kind == "SEARCH", kind == "ESEARCH":
-		f.out = u
+		return f.found(kind, rest, u)
 	case kind == "EXISTS", kind == "EXPUNGE":
-		if kind == "EXPUNGE" {
-			f.removed++
-		}
+		f.selected.count(kind, num)
 		f.out = fmt.Appendf(nil, "* %d %s\r\n", num, kind)
 	case kind == "LIST" && f.special != "" && bytes.Contains(bytes.ToLower(rest), []byte(f.special)):
 		f.out = u
@@ -106,6 +105,8 @@ func (f *framing) condition(s status) error {
 	case "CAPABILITY":
 		f.announced(s.args)
 		s.args = []byte(f.caps)
+	case "UIDVALIDITY", "UIDNEXT", "MAILBOXID":
+		f.selected.learn(s)
 	case "PERMANENTFLAGS":
 		f.permanent = strings.Fields(strings.Trim(string(s.args), "() "))
 	}
@@ -130,8 +131,12 @@ func (f *framing) tagged(line []byte) error {
 		f.alert = s.text
 	}
 	if bytes.HasPrefix(tag, []byte(ownTag)) {
+		if s.code == "CAPABILITY" {
+			f.announced(s.args)
+		}
 		return f.complete(string(tag), s)
 	}
+	f.due--
 	f.out = f.rewritten(tag, s)
 	return nil
 }

@@ -2,11 +2,13 @@ package bridge
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/emersion/go-sasl"
 
 	"github.com/restante-mail/restante/upstream"
@@ -69,28 +71,149 @@ func cannot(problem string) error {
 	return &upstream.Error{Kind: upstream.Denied, Doing: "sign in", Err: errors.New(problem)}
 }
 
-// signIn proves who we are, and learns what the server can do for us now.
-func (l *link) signIn(ctx context.Context, mechanism sasl.Client, login upstream.Login) error {
-	l.f.setSigning(true)
-	err := l.bounded(ctx, l.u.o.ReplyTimeout, func() error {
-		if mechanism == nil {
-			return l.c.Login(login.User, login.Secret.Reveal()).Wait()
+// signIn is one sign-in over a new connection.
+type signIn struct {
+	l         *link
+	address   string
+	mechanism sasl.Client // nil for LOGIN
+	login     upstream.Login
+	ask       func(*link) // or nil
+	before    string      // what the server can do before sign-in
+}
+
+// do signs in at once with everything else, if the server is known and the
+// sign-in is a single line; or else step by step.
+func (s *signIn) do(ctx context.Context) error {
+	known, line := s.l.u.served.get(s.address), s.line()
+	if line != "" && known.after != "" && known.before == s.before {
+		return s.atOnce(ctx, known, line)
+	}
+	err := s.stepwise(ctx)
+	if err == nil {
+		err = s.learn(ctx)
+	}
+	if err == nil && s.ask != nil {
+		s.ask(s.l)
+	}
+	return err
+}
+
+// line is the sign-in as one command, or "". A token may be refused by a
+// question, and the next command would be taken for the answer. Base64, and
+// printable ASCII in quotes, cannot become protocol.
+func (s *signIn) line() string {
+	if s.mechanism == nil {
+		user, secret := s.login.User, s.login.Secret.Reveal()
+		if !isQuotable(user) || !isQuotable(secret) {
+			return ""
 		}
-		return l.c.Authenticate(mechanism)
+		return "LOGIN " + inQuotes(user) + " " + inQuotes(secret)
+	}
+	name, response, err := s.mechanism.Start()
+	if err != nil || name != sasl.Plain || !s.l.f.has("SASL-IR") {
+		return ""
+	}
+	return "AUTHENTICATE PLAIN " + base64.StdEncoding.EncodeToString(response)
+}
+
+func isQuotable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// atOnce says everything in one flight. What comes after the sign-in is worded
+// for what the server could do the last time.
+func (s *signIn) atOnce(ctx context.Context, known served, line string) error {
+	l, f := s.l, s.l.f
+	l.setCaps(known.after)
+	l.identify(s.login.Client)
+	f.setSigning(true)
+	commands := []*injection{f.queue(line, injection{})}
+	if known.silent {
+		commands = append(commands, f.queue("CAPABILITY", injection{}))
+	}
+	if s.ask != nil {
+		s.ask(l)
+	}
+	err := l.bounded(ctx, l.u.o.ReplyTimeout, func() error {
+		err := f.flush()
+		for _, c := range commands {
+			if err == nil {
+				err = c.wait()
+			}
+		}
+		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil && (commands[0].status.kind == "BAD" || f.wasChallenged()):
+		l.u.served.forget(s.address)
+		return errForgot
+	case err != nil:
 		return l.explain(ctx, "sign in", upstream.Rejected, err)
 	}
-	fresh := l.f.setSigning(false)
-	if !fresh {
-		err = l.run(ctx, "ask for capabilities", l.u.o.ReplyTimeout, func() error {
-			_, err := l.c.Capability().Wait()
-			return err
-		})
+	if err = s.learn(ctx); err == nil && f.caps != known.after {
+		err = s.again(ctx)
 	}
-	l.f.settle()
-	l.caps = l.c.Caps()
 	return err
+}
+
+// again asks for what was asked in words for another server.
+func (s *signIn) again(ctx context.Context) error {
+	if s.ask == nil {
+		return nil
+	}
+	err := s.l.run(ctx, "sign in", s.l.u.o.ListTimeout, s.l.f.drain)
+	if err == nil {
+		s.ask(s.l)
+	}
+	return err
+}
+
+// stepwise leaves it to the library, which can sign in in every way.
+func (s *signIn) stepwise(ctx context.Context) error {
+	l, f := s.l, s.l.f
+	if f.caps == "" {
+		f.caps = "IMAP4rev1"
+	}
+	f.synthesize()
+	l.c = imapclient.New(f, nil)
+	_ = l.c.WaitGreeting() // before that it knows of no capabilities; it fails only with the connection
+	l.identify(s.login.Client)
+	f.setSigning(true)
+	err := l.bounded(ctx, l.u.o.ReplyTimeout, func() error {
+		if err := f.flush(); err != nil {
+			return err
+		}
+		if s.mechanism == nil {
+			return l.c.Login(s.login.User, s.login.Secret.Reveal()).Wait()
+		}
+		return l.c.Authenticate(s.mechanism)
+	})
+	return l.explain(ctx, "sign in", upstream.Rejected, err)
+}
+
+// learn ends the sign-in with what the server can do for us now. One that did
+// not say it unasked is asked, and remembered as such.
+func (s *signIn) learn(ctx context.Context) error {
+	l, f := s.l, s.l.f
+	known := l.u.served.get(s.address)
+	if !f.setSigning(false) {
+		known.silent = true
+		if err := l.run(ctx, "ask for capabilities", l.u.o.ReplyTimeout, func() error { return f.exchange("CAPABILITY") }); err != nil {
+			return err
+		}
+	}
+	f.settle()
+	known.before, known.after = s.before, f.caps
+	l.u.served.set(s.address, known)
+	l.setCaps(f.caps)
+	return nil
+}
+
+func (l *link) setCaps(caps string) {
+	l.caps = imap.CapSet{}
+	for word := range strings.FieldsSeq(caps) {
+		l.caps[imap.Cap(strings.Replace(strings.ToUpper(word), "IMAP4REV", "IMAP4rev", 1))] = struct{}{}
+	}
 }
 
 // settle ends all change of capabilities.
@@ -98,6 +221,13 @@ func (f *framing) settle() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.settled = true
+}
+
+// wasChallenged tells whether the server asked back during sign-in.
+func (f *framing) wasChallenged() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.challenged
 }
 
 // setSigning begins or ends sign-in, and tells whether capabilities were

@@ -32,7 +32,7 @@ func (f *framing) unit() (u []byte, stream int64, err error) {
 			f.r += end
 			return u, size, checkLiteral(size)
 		}
-		if size > int64(maxUnit-end) {
+		if size > int64(f.longest()-end) {
 			return nil, 0, errTooLong
 		}
 		end += int(size)
@@ -102,7 +102,7 @@ func (f *framing) fill() error {
 		f.r = 0
 	}
 	if f.w == len(f.buf) {
-		if len(f.buf) >= maxUnit {
+		if len(f.buf) >= f.longest() {
 			return errTooLong
 		}
 		f.buf = append(f.buf, make([]byte, len(f.buf))...)
@@ -115,22 +115,35 @@ func (f *framing) fill() error {
 // fitBuffer makes the empty buffer as large as what comes needs: an idle
 // connection keeps little, a listing is read in large pieces.
 func (f *framing) fitBuffer() {
-	want := idleBuffer
-	if f.listing() {
-		want = bulkBuffer
+	from, want := &idleBuffers, idleBuffer
+	if f.bulk() {
+		from, want = &bulkBuffers, bulkBuffer
 	}
 	if len(f.buf) == want {
 		return
 	}
-	if len(f.buf) == bulkBuffer {
-		full := f.buf
+	f.freeBuffer()
+	f.buf = *from.Get().(*[]byte)
+}
+
+// rest gives the empty buffer back while nobody reads: thousands of
+// connections may be idle.
+func (f *framing) rest() {
+	if f.alone && f.r == f.w && f.cause() == nil {
+		f.r, f.w = 0, 0
+		f.freeBuffer()
+	}
+}
+
+func (f *framing) freeBuffer() {
+	full := f.buf
+	f.buf = nil
+	switch len(full) {
+	case idleBuffer:
+		idleBuffers.Put(&full)
+	case bulkBuffer:
 		bulkBuffers.Put(&full)
 	}
-	if want == bulkBuffer {
-		f.buf = *bulkBuffers.Get().(*[]byte)
-		return
-	}
-	f.buf = make([]byte, idleBuffer)
 }
 
 // mayHoldLiteral tells whether a literal may follow this line. Human-readable

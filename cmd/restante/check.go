@@ -70,7 +70,7 @@ func connectAll(ctx context.Context, out io.Writer, c *config.Snapshot) error {
 func connectOne(ctx context.Context, out io.Writer, u *config.Upstream) error {
 	silent := logrus.New()
 	silent.SetOutput(io.Discard)
-	opened, err := openUpstream(u, silent)
+	opened, err := openUpstream(u, nil, silent)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (s *service) apply(old, next *config.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	if made.upstreams, err = openUpstreams(next, s.now.upstreams, s.log); err != nil {
+	if made.upstreams, err = openUpstreams(next, s.now.upstreams, s.shared.Store, s.log); err != nil {
 		return err
 	}
 	opened, err := s.openMissing(next)

@@ -10,6 +10,7 @@ import (
 	"github.com/restante-mail/restante/bridge"
 	"github.com/restante-mail/restante/config"
 	"github.com/restante-mail/restante/proxy"
+	"github.com/restante-mail/restante/store"
 	"github.com/restante-mail/restante/upstream"
 )
 
@@ -27,14 +28,14 @@ type openedUpstream struct {
 
 // openUpstreams makes what the configuration names. What did not change is
 // taken over, with the connections it keeps.
-func openUpstreams(c *config.Snapshot, before upstreams, log logrus.FieldLogger) (upstreams, error) {
+func openUpstreams(c *config.Snapshot, before upstreams, state store.Store, log logrus.FieldLogger) (upstreams, error) {
 	made := upstreams{}
 	for _, settings := range c.Upstreams {
 		if b, ok := before[settings.Name]; ok && b.fingerprint == settings.Fingerprint {
 			made[settings.Name] = b
 			continue
 		}
-		opened, err := openUpstream(settings, log)
+		opened, err := openUpstream(settings, state, log)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("upstream %q: %w", settings.Name, err), made.closeExcept(before))
 		}
@@ -43,16 +44,37 @@ func openUpstreams(c *config.Snapshot, before upstreams, log logrus.FieldLogger)
 	return made, nil
 }
 
-func openUpstream(u *config.Upstream, log logrus.FieldLogger) (o openedUpstream, err error) {
+func openUpstream(u *config.Upstream, state store.Store, log logrus.FieldLogger) (o openedUpstream, err error) {
 	o.fingerprint = u.Fingerprint
 	log = log.WithField("upstream", u.Name)
 	if u.Protocol == config.POP3 {
 		o.server, err = proxy.New(proxyOptions(u, log))
 	} else {
-		o.server, err = bridge.New(bridgeOptions(u, log))
+		options := bridgeOptions(u, log)
+		if state != nil {
+			options.Memory = listings{state, u.Name}
+		}
+		o.server, err = bridge.New(options)
 	}
 	return o, err
 }
+
+// listings keeps what the bridge remembers in the state file, by upstream.
+type listings struct {
+	store    store.Store
+	upstream string
+}
+
+func (l listings) Load(ctx context.Context, key string) ([]byte, error) {
+	return l.store.Listing(ctx, l.key(key))
+}
+
+func (l listings) Save(ctx context.Context, key string, blob []byte) error {
+	return l.store.SaveListing(ctx, l.key(key), blob)
+}
+
+// key is the upstream's name, a character that no name has, and the bridge's key.
+func (l listings) key(key string) string { return l.upstream + "\n" + key }
 
 func bridgeOptions(u *config.Upstream, log logrus.FieldLogger) bridge.Options {
 	security := map[config.Security]bridge.Security{
@@ -61,6 +83,7 @@ func bridgeOptions(u *config.Upstream, log logrus.FieldLogger) bridge.Options {
 		Addresses: u.Addresses, Security: security[u.Security], TLS: u.TLS,
 		DialTimeout: u.DialTimeout, ReplyTimeout: u.Timeout, ListTimeout: u.ListTimeout,
 		TellClient: u.TellClient, Version: versionText(), Log: log,
+		WarmIdle: u.WarmIdle, CredentialBound: u.CredentialBound, MaxIdle: u.MaxIdle,
 	}
 }
 

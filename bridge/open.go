@@ -1,0 +1,185 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/restante-mail/restante/upstream"
+)
+
+// warmPatience is how long a connection that was idle may be silent before a
+// new one is tried: some networks forget connections and tell nobody.
+const warmPatience = 10 * time.Second
+
+// Open signs in, selects the folders and lists them, so that what it returns
+// is a mailbox that was there a moment ago. If a listing fails the mailbox is
+// good all the same; it is listed again when that is needed.
+func (u *Upstream) Open(ctx context.Context, login upstream.Login) (upstream.Mailbox, error) {
+	if err := checkLogin(login); err != nil {
+		return nil, err
+	}
+	k, err := u.pool.begin(ctx, login)
+	if err != nil {
+		return nil, err
+	}
+	m := &mailbox{u: u, login: login, place: k}
+	if err := m.begin(ctx); err != nil {
+		k.leave(nil)
+		if m.link != nil {
+			m.link.logout()
+		}
+		return nil, err
+	}
+	return m, nil
+}
+
+// begin opens over a warm connection if there is one. Whatever goes wrong with
+// that, a new one tells for certain.
+func (m *mailbox) begin(ctx context.Context) error {
+	if l := m.place.warm; l != nil {
+		m.place.warm, m.warm = nil, true
+		m.startOver(l)
+		err := m.openFolders(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		m.link.logout()
+		m.warm = false
+	}
+	err := m.beginCold(ctx)
+	if errors.Is(err, errNoPlace) {
+		m.link.logout()
+		m.link = nil
+		if err = m.place.take(ctx); err == nil { // by now the credentials are known to be good
+			return m.begin(ctx)
+		}
+	}
+	return err
+}
+
+func (m *mailbox) startOver(l *link) {
+	m.link, m.selected = l, -1
+	m.folders, m.lists, m.learned, m.tried, m.uses = nil, nil, nil, false, map[string]string{}
+}
+
+// errNoPlace: the identity has all the connections that it may have.
+var errNoPlace = errors.New("no place")
+
+// beginCold signs in and opens the first folder, in one flight if that can be.
+func (m *mailbox) beginCold(ctx context.Context) (err error) {
+	m.startOver(nil)
+	var first *opening
+	var ask func(*link)
+	if name := m.names()[0]; !strings.HasPrefix(name, `\`) && checkFolder(name) == nil {
+		first = m.opening(ctx, name)
+		ask = first.queue
+	}
+	if m.link, err = m.u.link(ctx, m.login, ask); err != nil {
+		return err
+	}
+	if !m.place.takeNow() {
+		return errNoPlace
+	}
+	if first != nil {
+		err = m.finish(ctx, first)
+	}
+	if err != nil {
+		return err
+	}
+	return m.openFolders(ctx)
+}
+
+// names are the folders to open.
+func (m *mailbox) names() []string {
+	if len(m.login.Folders) == 0 {
+		return []string{"INBOX"}
+	}
+	return m.login.Folders
+}
+
+// opening is how to open the folder, with what is remembered of it.
+func (m *mailbox) opening(ctx context.Context, name string) *opening {
+	o := &opening{folder: len(m.folders), name: name, seen: m.login.NeedSeen, noDates: m.login.NoDates}
+	o.known, o.small = m.u.listings.recall(ctx, m.listingKey(name), o.folder)
+	return o
+}
+
+// openFolders opens those that are not open yet, each in one flight.
+func (m *mailbox) openFolders(ctx context.Context) error {
+	for _, name := range m.names() {
+		name, err := m.resolve(ctx, name)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(m.folders, func(f folder) bool { return sameFolder(f.name, name) }) {
+			continue
+		}
+		o := m.opening(ctx, name)
+		o.queue(m.link)
+		if err := m.finish(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish takes in a folder. A warm connection that cannot list it is not worth
+// keeping. Listings come in the order of the folders, so after one that failed
+// the others are of no use.
+func (m *mailbox) finish(ctx context.Context, o *opening) error {
+	timeout := m.u.o.ListTimeout
+	if m.warm {
+		timeout = min(timeout, warmPatience)
+	}
+	result, err := o.finish(ctx, timeout)
+	if err == nil && m.warm {
+		err = result.why
+	}
+	if err != nil {
+		return err
+	}
+	m.folders = append(m.folders, folder{o.name, result.selection})
+	m.selected = len(m.folders) - 1
+	switch {
+	case result.why != nil:
+		m.tried = true
+	case len(m.lists) == m.selected:
+		m.lists = append(m.lists, listing{result.selection, result.messages})
+		m.messages = result.messages
+		m.learned = append(m.learned, learned{last: result.last, same: result.same})
+	}
+	return nil
+}
+
+// release gives the connection back, for the next session with the same
+// credentials.
+func (m *mailbox) release() {
+	if m.place == nil {
+		return
+	}
+	m.remember()
+	m.place.leave(m.link)
+	m.link, m.place = nil, nil
+}
+
+// Close lets go of everything. A body that is still being read is not waited
+// for.
+func (m *mailbox) Close() error {
+	if m.reader != nil {
+		m.reader.abandon()
+	}
+	m.release()
+	if m.link != nil { // used after Apply
+		m.link.logout()
+		m.link = nil
+	}
+	m.save()
+	m.changed = &upstream.Error{Kind: upstream.Unavailable, Doing: "use the mailbox", Err: errors.New("it was closed")}
+	return nil
+}
+
+// Warm tells whether the session began over a connection that was there.
+func (m *mailbox) Warm() bool { return m.warm }
