@@ -1,7 +1,9 @@
 package config
 
 import (
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -88,6 +90,24 @@ func TestOverPOP3(t *testing.T) {
 		file := "state = \"s.db\"\n" + strings.Replace(somewhere, "imaps", "pop3s", 1) + "[[route]]\npolicy = \"p\"\n[policy.p]\npreset = \"keep\"\n" + setting + "\n"
 		if _, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml")); err == nil || !strings.Contains(err.Error(), "speaks POP3") {
 			t.Errorf("%s: %v; want it refused over POP3", setting, err)
+		}
+	}
+}
+
+// TestPolicyDocumentLoads: its examples are policies that some route may have.
+func TestPolicyDocumentLoads(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "docs", "policies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := regexp.MustCompile("(?s)```toml\n\\[policy\\.(.*?)\\](.*?)```").FindAllStringSubmatch(string(text), -1)
+	if len(examples) < 2 {
+		t.Fatalf("found %d examples only", len(examples))
+	}
+	for _, m := range examples {
+		file := "state = \"s.db\"\n" + somewhere + "[[route]]\npolicy = \"" + m[1] + "\"\n[policy." + m[1] + "]" + m[2]
+		if _, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml")); err != nil {
+			t.Errorf("policy %s: %v", m[1], err)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func victimSession(imap, state string, p policy.Policy) error {
 	}
 	n, err := io.Copy(io.Discard, body)
 	body.Close()
-	body.(pop3.Body).Done(pop3.Delivery{Octets: n, Whole: true, Proven: true})
+	body.Done(pop3.Delivery{Octets: n, Whole: true, Proven: true})
 	if err != nil {
 		return err
 	}

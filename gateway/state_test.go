@@ -357,3 +357,100 @@ func legacy(t *testing.T, messages [][]byte) upstream.Server {
 	}
 	return server
 }
+
+// TestFirstListingFails: a listing that could not be remembered is made again,
+// and shows everything once.
+func TestFirstListingFails(t *testing.T) {
+	server, inbox := memory(t, letters(3))
+	state := stateFile(t)
+	p := preset("keep", func(p *policy.Policy) { p.FromNowOn = true })
+	address := front(t, remembering(server, state, &p))
+	quit(t, signInAndList(t, address))
+	inbox.Append([]byte("Subject: new\r\n\r\n"), nil, time.Now())
+	p = preset("classic")
+	c := signIn(t, address)
+	if got := uidls(t, c); len(got) != 4 {
+		t.Fatalf("%v are shown, want 4", got)
+	}
+	quit(t, c)
+
+	server, _ = memory(t, letters(3))
+	state = stateFile(t)
+	p = preset("keep", func(p *policy.Policy) { p.FromNowOn = true })
+	address = front(t, remembering(server, state, &p))
+	state.failNext.Store(true)
+	c = signIn(t, address)
+	if list, err := c.UIDL(t.Context()); err == nil {
+		t.Errorf("%v is listed, and it could not be remembered that it was there before", list)
+	}
+	state.failNext.Store(false)
+	if got := uidls(t, c); len(got) != 0 {
+		t.Errorf("%v are shown, want none", got)
+	}
+	quit(t, c)
+}
+
+// TestTombstones: what is missing is remembered for 90 days from when that was
+// noticed, so that mail which comes back from a backup is as hidden as before.
+func TestTombstones(t *testing.T) {
+	server, inbox := memory(t, letters(3))
+	state := stateFile(t)
+	p, now := preset("keep"), time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	g := remembering(server, state, &p)
+	g.Now = func() time.Time { return now }
+	address := front(t, g)
+	key := store.ViewKey{Maildrop: gateway.Maildrop("test", user)}
+	// touch is a session that has something to write.
+	touch := func() (remembered []uint64) {
+		t.Helper()
+		c := signIn(t, address)
+		retrieve(t, c, 1)
+		quit(t, c)
+		v, err := state.View(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range v.Folders[0].Memories {
+			remembered = append(remembered, m.Key)
+		}
+		return remembered
+	}
+	c := signIn(t, address)
+	dele(t, c, 2, 3)
+	quit(t, c)
+	inbox.Remove(2)
+	for _, step := range []struct {
+		days int
+		want []uint64
+	}{
+		{200, []uint64{1, 2, 3}}, // noticed only now
+		{90, []uint64{1, 2, 3}},
+		{1, []uint64{1, 3}},
+		{400, []uint64{1, 3}}, // what is there is never forgotten
+	} {
+		now = now.Add(time.Duration(step.days) * 24 * time.Hour)
+		if got := touch(); !slices.Equal(got, step.want) {
+			t.Errorf("%d days later: %v are remembered, want %v", step.days, got, step.want)
+		}
+	}
+}
+
+// TestWithoutUIDPLUS: what the server can only flag is hidden for good, also
+// from a policy that shows what is flagged.
+func TestWithoutUIDPLUS(t *testing.T) {
+	server, inbox := memory(t, letters(3), "UIDPLUS", "MOVE")
+	p := preset("classic", func(p *policy.Policy) { p.ShowDeleted = true })
+	address := front(t, remembering(server, stateFile(t), &p))
+	c := signIn(t, address)
+	all := uidls(t, c)
+	dele(t, c, 1)
+	quit(t, c)
+	if got := flags(inbox); !slices.Equal(got, []string{`\Deleted`, "", ""}) {
+		t.Fatalf("flags are %q, want one message flagged and none removed", got)
+	}
+	c = signIn(t, address)
+	if got := uidls(t, c); !slices.Equal(got, all[1:]) {
+		t.Errorf("shown are %v, want %v", got, all[1:])
+	}
+	quit(t, c)
+}

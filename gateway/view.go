@@ -14,7 +14,7 @@ func (s *session) look(ctx context.Context, msgs []upstream.Message) error {
 	if err := s.alignMemory(msgs); err != nil {
 		return err
 	}
-	s.listed = msgs
+	s.listed, s.shown, s.index, s.hidden = msgs, nil, nil, 0 // it may be done again after a failure
 	state, now := s.state(), s.gateway.now()
 	for i, verdict := range s.route.Policy.View(msgs, state, now) {
 		if verdict.Show {
