@@ -103,11 +103,10 @@ func (a *attributes) readOrigin() bool {
 	return err == nil
 }
 
-// isText tells whether the attribute is the text of the whole message, or a
-// part of it that begins at offset; a negative offset means the whole.
-func (a *attributes) isText(offset int64) bool {
-	return (a.name == "BODY" || a.name == "BODY.PEEK") && a.section != nil &&
-		len(a.section) == 0 && a.origin == max(offset, -1)
+// isText tells whether the attribute is the text of the whole message, or of
+// the part of it that begins at origin.
+func (a *attributes) isText() bool {
+	return (a.name == "BODY" || a.name == "BODY.PEEK") && a.section != nil && len(a.section) == 0
 }
 
 // attributeName avoids an allocation for each name of a long listing.

@@ -254,15 +254,15 @@ func (c *fakeConn) answer(command string) {
 	c.ok("done")
 }
 
-// fetch answers for one UID.
+// fetch answers for a set of UIDs.
 func (c *fakeConn) fetch(words []string) {
 	for i, m := range c.messages {
-		if strconv.Itoa(m.uid) != words[2] {
+		if !inSet(m.uid, words[2]) {
 			continue
 		}
 		if strings.HasPrefix(words[len(words)-1], "RFC822.SIZE") {
 			c.send("* %d FETCH (UID %d RFC822.SIZE %d)\r\n", i+1, m.uid, len(m.text))
-			return
+			continue
 		}
 		text, origin := m.text, ""
 		if _, partial, ok := strings.Cut(words[len(words)-1], "<"); ok {

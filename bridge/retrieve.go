@@ -38,11 +38,38 @@ func (m *mailbox) Open(ctx context.Context, id upstream.ID, part upstream.Part) 
 	if part.Lines >= 0 {
 		r.piece = firstPiece(part.Lines, r.listed)
 	}
-	if err := m.with(ctx, id.Folder, r.fetch); err != nil {
-		return nil, err
+	m.course.visit(m.course.find(id), part.Lines)
+	if !r.came() {
+		m.willWait()
+		if err := m.with(ctx, id.Folder, r.fetch); err != nil {
+			return nil, err
+		}
+	}
+	if r.alone {
+		m.course.fault()
 	}
 	m.reader = r
 	return r, nil
+}
+
+// came takes the message if it is on its way. If it does not come after all,
+// that means nothing: it was not asked for alone.
+func (r *reader) came() bool {
+	if !r.m.came(r.ctx, r.id.Folder, r.want()) {
+		return false
+	}
+	r.m.askAhead()
+	b, err := r.m.link.begin(r.ctx)
+	if err == nil && b.size == 0 && r.listed > 0 {
+		_ = b.Close()
+		err = errEmpty
+	}
+	if err != nil {
+		r.alone = true
+		return false
+	}
+	r.m.u.octets.ahead.Add(b.size)
+	return r.accept(b) == nil
 }
 
 // firstPiece guesses how much of a message TOP needs; 0 means all of it.
@@ -74,6 +101,7 @@ type reader struct {
 	off     int64 // octets given so far
 	b       *body // nil between pieces
 	resumed bool
+	alone   bool  // reading ahead failed: nothing else is to be asked for with it
 	err     error // final
 }
 
@@ -81,7 +109,7 @@ type reader struct {
 // there is none, it asks again.
 func (r *reader) fetch(l *link) error {
 	for attempt := 0; ; attempt++ {
-		b, err := l.fetch(r.ctx, r.id.UID, r.partial())
+		b, err := l.fetch(r.ctx, r.wants(l))
 		if err == nil && b.size == 0 && r.off == 0 && r.listed > 0 {
 			_ = b.Close()
 			err = errEmpty
@@ -89,6 +117,7 @@ func (r *reader) fetch(l *link) error {
 		if err == nil {
 			return r.accept(b)
 		}
+		r.alone = r.alone || len(r.m.wants) > 1
 		if !isNothing(err) {
 			return err
 		}
@@ -110,12 +139,27 @@ func isNothing(err error) bool {
 		upstream.KindOf(err) == upstream.Gone
 }
 
-// partial is the piece to ask for, or nil for all.
-func (r *reader) partial() *imap.SectionPartial {
-	if r.piece == 0 {
-		return nil
+// wants are the message, or its next piece, and what comes behind it. What
+// failed once is asked for alone.
+func (r *reader) wants(l *link) []want {
+	m := r.m
+	l.waits = m.beforeWait
+	m.wants = append(m.wants[:0], r.want())
+	if r.alone || r.off > 0 || m.wants[0].length > m.course.window() {
+		return m.wants
 	}
-	return &imap.SectionPartial{Offset: r.off, Size: r.expected()}
+	l.settle(r.ctx)
+	m.wants = m.predict(l, m.wants)
+	return m.wants
+}
+
+func (r *reader) want() want {
+	w := want{uid: r.id.UID, offset: -1, length: max(r.listed, 0)}
+	if r.piece > 0 {
+		w.offset, w.size = r.off, r.expected()
+		w.length = w.size
+	}
+	return w
 }
 
 func (r *reader) expected() int64 {
@@ -148,6 +192,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		n, err := r.b.Read(p)
 		r.off += int64(n)
 		if err == nil {
+			r.given(n)
 			return n, nil
 		}
 		if err == io.EOF {
@@ -157,6 +202,14 @@ func (r *reader) Read(p []byte) (int, error) {
 		r.err = r.resume(err)
 	}
 	return 0, r.err
+}
+
+// given counts, and asks for more before the connection has nothing to do.
+func (r *reader) given(n int) {
+	r.m.u.octets.read.Add(int64(n))
+	if r.b.left <= r.m.course.window() {
+		r.m.askAhead()
+	}
 }
 
 // pieceDone returns io.EOF after the last piece.
@@ -173,6 +226,7 @@ func (r *reader) pieceDone() error {
 }
 
 func (r *reader) nextPiece() error {
+	r.m.willWait()
 	if r.off > math.MaxUint32 {
 		return &upstream.Error{Kind: upstream.Unavailable, Doing: "resume a message",
 			Err: errors.New("IMAP cannot ask for what lies beyond 4 GiB")}
@@ -192,6 +246,7 @@ func (r *reader) resume(broke error) error {
 	if r.resumed || !verified || r.listed < 0 || !r.m.broke(r.ctx, broke) || !r.m.link.cut() {
 		return broke
 	}
+	r.m.willWait()
 	r.resumed, r.piece = true, resumePiece
 	err := r.m.once(r.ctx, r.id.Folder, r.unchanged)
 	if err == nil && r.off == r.total {

@@ -277,8 +277,11 @@ func TestStalledServer(t *testing.T) {
 	const size = 1 << 20
 	f := newFake(t, text(size))
 	f.instead = func(c *fakeConn, _ int, command string) bool {
-		if strings.HasPrefix(command, "UID FETCH 11 (UID BODY") {
+		switch {
+		case strings.HasPrefix(command, "UID FETCH 11 (UID BODY.PEEK[])"):
 			c.send("* 1 FETCH (UID 11 BODY[] {%d}\r\n%s", size, text(size)[:size/2])
+			c.stall()
+		case strings.HasPrefix(command, "UID FETCH 11 (UID BODY"): // the resumption
 			c.stall()
 		}
 		return false

@@ -1,141 +1,188 @@
 package bridge
 
-import "fmt"
+import (
+	"fmt"
+	"io"
+)
 
-// want is the message text that a FETCH of the library's is waiting for.
+// want is a message text that the server owes us.
 type want struct {
-	uid      uint32
-	offset   int64 // of a partial FETCH; negative for the whole message
-	answered bool
-	verified bool // the response has said the UID
+	uid    uint32
+	offset int64 // of a partial FETCH; negative for the whole message
+	size   int64 // of a partial FETCH: at most so many octets
+	length int64 // octets that it should have, by the listing
+	cost   int64 // octets of the read-ahead budget that it holds
+
+	command *injection
+	alone   bool // the command asks for nothing else
 }
 
-// expectText announces a FETCH of a message's text.
-func (f *framing) expectText(uid uint32, offset int64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.want = &want{uid: uid, offset: offset}
+// texts are the message texts that are due. Servers answer commands in the
+// order in which they come, and one command by ascending UID; a text that
+// comes while an earlier one has not means that the earlier one never will.
+type texts struct {
+	wanted []want       // in the order in which they must come
+	asked  []*injection // the commands, until all are known to be done
 }
 
-// textVerified tells whether the response has said the UID that was asked for.
-func (f *framing) textVerified() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.want.verified
+// arrival is the beginning of what the server sends.
+type arrival struct {
+	begun    bool
+	passed   int // of wanted, that the server has passed over
+	size     int64
+	literal  bool   // and not a quoted string, or NIL
+	verified bool   // the response has said the UID
+	absent   bool   // NIL instead of a text
+	quoted   []byte // what is left of a text that is no literal
 }
 
-// streams tells whether u is a FETCH response that ends where the text begins
+// streams tells whether u is a FETCH response that ends where a text begins
 // for which we wait.
 func (f *framing) streams(u []byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_, kind, rest := splitUntagged(u)
-	if kind != "FETCH" || f.want == nil || f.want.answered {
+	if kind != "FETCH" || len(f.wanted) == 0 {
 		return false
 	}
-	for a := fetched(rest); a.next(); {
-		if a.open {
-			return a.isText(f.want.offset)
-		}
-	}
-	return false
+	found, err := findText(rest)
+	return err == nil && found.open && found.isOf(f.wanted[max(f.place(found.uid), 0)])
 }
 
 // fetch handles a FETCH response. A listing gets it whole; otherwise it must
-// hold the text that is due. Everything else is dropped: another client's flag
-// changes would be taken for the answer, and the text that comes after them
-// would be lost.
-//
-// The library sees the text in one plain form, whatever the server calls it
-// and in whatever order it tells things: UID first, for the library loses a
-// message whose UID comes last, as Exchange sends it.
+// hold a text that is due. Everything else is dropped: another client's flag
+// changes must not be taken for an answer.
 func (f *framing) fetch(rest []byte, stream int64) error {
 	if l := f.lister(); l != nil {
 		return l.add(rest)
 	}
-	if f.want == nil || f.want.answered {
+	if len(f.wanted) == 0 {
 		f.dropped++
 		return nil
 	}
-	uid, text, err := findText(rest, f.want.offset)
+	found, err := findText(rest)
 	if err != nil {
 		return err
 	}
+	place := f.place(found.uid)
 	switch {
-	case text == nil || (uid == 0 && stream < 0):
+	case found.text == nil || found.uid == 0 && stream < 0 || !found.isOf(f.wanted[max(place, 0)]):
 		f.dropped++
 		return nil
-	case uid != 0 && uid != f.want.uid:
-		return fmt.Errorf("asked for UID %d, the server sent UID %d", f.want.uid, uid)
+	case place < 0:
+		return fmt.Errorf("asked for UID %d, the server sent UID %d", f.wanted[0].uid, found.uid)
 	}
-	f.want.answered, f.want.verified = true, uid != 0
-	f.offer(text, stream)
+	f.text = arrival{begun: true, passed: place, size: stream, literal: stream >= 0, verified: found.uid != 0}
+	if stream < 0 {
+		f.text.take(found.text)
+		return nil
+	}
+	f.lit = stream
 	return nil
 }
 
+// place finds a UID among what is wanted; -1 if it is not. Without a UID in
+// front of it a text can only be the next: it is only at its end that we know.
+func (f *framing) place(uid uint32) int {
+	for i := range f.wanted {
+		if uid == 0 || f.wanted[i].uid == uid {
+			return i
+		}
+	}
+	return -1
+}
+
+// found is what a FETCH response tells of a text.
+type found struct {
+	uid    uint32
+	text   []byte // the value; nil if there is none
+	origin int64
+	open   bool // it goes on with the text
+}
+
+// isOf tells whether it is as much of the message as was asked for.
+func (t found) isOf(w want) bool { return t.text != nil && t.origin == max(w.offset, -1) }
+
 // findText reads what stands before a literal, or the whole response if there
 // is none.
-func findText(rest []byte, offset int64) (uid uint32, text []byte, err error) {
+func findText(rest []byte) (t found, err error) {
 	a := fetched(rest)
 	for a.next() {
 		switch {
 		case a.name == "UID":
-			if uid, err = parseUID(a.value); err != nil {
-				return 0, nil, err
+			if t.uid, err = parseUID(a.value); err != nil {
+				return t, err
 			}
-		case a.isText(offset):
-			text = a.value
+		case a.isText():
+			t.text, t.origin, t.open = a.value, a.origin, a.open
 		}
 		if a.open {
-			return uid, text, nil
+			return t, nil
 		}
 	}
-	return uid, text, a.err
+	return t, a.err
 }
 
-// offer writes the response in the library's words.
-func (f *framing) offer(text []byte, stream int64) {
-	origin := ""
-	if f.want.offset >= 0 {
-		origin = fmt.Sprintf("<%d>", f.want.offset)
-	}
-	if stream < 0 {
-		f.out = fmt.Appendf(nil, "* 1 FETCH (UID %d BODY[]%s %s)\r\n", f.want.uid, origin, text)
+// take keeps a text that came as a quoted string, or as NIL.
+func (t *arrival) take(value []byte) {
+	if len(value) < 2 || value[0] != '"' {
+		t.size, t.absent = 0, true
 		return
 	}
-	f.out = fmt.Appendf(nil, "* 1 FETCH (UID %d BODY[]%s {%d}\r\n", f.want.uid, origin, stream)
-	f.lit, f.tail = stream, true
+	escaped := false
+	for _, c := range value[1 : len(value)-1] {
+		if c == '\\' && !escaped {
+			escaped = true
+			continue
+		}
+		escaped = false
+		t.quoted = append(t.quoted, c)
+	}
+	t.size = int64(len(t.quoted))
+}
+
+// readText reads from the text that has begun.
+func (f *framing) readText(p []byte) (int, error) {
+	if len(f.text.quoted) > 0 {
+		n := copy(p, f.text.quoted)
+		f.text.quoted = f.text.quoted[n:]
+		return n, nil
+	}
+	if f.lit == 0 {
+		return 0, io.EOF
+	}
+	return f.readLiteral(p)
 }
 
 // finishText checks what follows the text. If the UID has not been told
 // before, it must be there, and be the one that was asked for.
 func (f *framing) finishText() error {
+	if !f.text.literal {
+		return f.nextWanted()
+	}
 	rest, err := f.remainder()
 	if err != nil {
 		return err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	uid := f.wanted[0].uid
 	a := attributes{rest: rest}
 	for a.next() {
 		if a.name != "UID" {
 			continue
 		}
-		uid, err := parseUID(a.value)
-		if err != nil || uid != f.want.uid {
-			return fmt.Errorf("asked for UID %d, the server sent UID %s", f.want.uid, printable(a.value))
+		told, err := parseUID(a.value)
+		if err != nil || told != uid {
+			return fmt.Errorf("asked for UID %d, the server sent UID %s", uid, printable(a.value))
 		}
-		f.want.verified = true
+		f.text.verified = true
 	}
 	if a.err != nil {
 		return a.err
 	}
-	if !f.want.verified {
-		return fmt.Errorf("asked for UID %d, and the server sent a message without saying which", f.want.uid)
+	if !f.text.verified {
+		return fmt.Errorf("asked for UID %d, and the server sent a message without saying which", uid)
 	}
-	f.tail = false
-	f.out = []byte(")\r\n")
-	return nil
+	return f.nextWanted()
 }
 
 // parseUID refuses 0, which is not a UID.

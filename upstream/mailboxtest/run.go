@@ -107,6 +107,9 @@ func (m *session) list(n int) []upstream.Message {
 	if len(messages) != n {
 		m.s.Fatalf("%d messages listed, want %d", len(messages), n)
 	}
+	if mailbox, ok := m.Mailbox.(upstream.Predictor); ok {
+		mailbox.Expect(messages)
+	}
 	return messages
 }
 
