@@ -6,14 +6,17 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/restante-mail/restante/gateway"
 	"github.com/restante-mail/restante/memimap"
+	"github.com/restante-mail/restante/peertest"
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/store"
+	"github.com/restante-mail/restante/upstream"
 )
 
 // A history is what a client, other clients, an administrator and time do to a
@@ -21,7 +24,7 @@ import (
 type history struct {
 	t       *testing.T
 	rand    *rand.Rand
-	inbox   *memimap.Mailbox
+	inbox   inbox
 	state   *counting
 	address string
 	policy  *policy.Policy
@@ -49,10 +52,9 @@ func seedOf(t *testing.T) uint64 {
 	return rand.Uint64()
 }
 
-func newHistory(t *testing.T, seed uint64) *history {
+func newHistory(t *testing.T, seed uint64, server upstream.Server, inbox inbox) *history {
 	t.Logf("RESTANTE_SEED=%d", seed)
-	server, inbox := memory(t, nil)
-	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	now := time.Now()
 	p := preset("keep")
 	h := &history{t: t, rand: rand.New(rand.NewPCG(seed, 0)), inbox: inbox, state: stateFile(t), policy: &p, now: &now,
 		names: map[uint32]string{}, hidden: map[uint32]bool{}, condemned: map[uint32]string{}, others: map[uint32]bool{},
@@ -67,8 +69,8 @@ func newHistory(t *testing.T, seed uint64) *history {
 func (h *history) deliver(n int) {
 	for range n {
 		h.letters++
-		uid := h.inbox.Append(fmt.Appendf(nil, "Subject: %d\r\n\r\nbody\r\n", h.letters), nil, *h.now)
-		h.arrived[uid] = *h.now
+		uid, arrived := h.inbox.deliver(fmt.Appendf(nil, "Subject: %d\r\n\r\nbody\r\n", h.letters), *h.now)
+		h.arrived[uid] = arrived
 	}
 }
 
@@ -130,28 +132,36 @@ func (h *history) approve() {
 
 // otherClient removes a message, or reads one.
 func (h *history) otherClient() {
-	msgs := h.inbox.Messages()
-	if len(msgs) == 0 {
+	uids := h.uids()
+	if len(uids) == 0 {
 		return
 	}
-	m := msgs[h.rand.IntN(len(msgs))]
+	uid := uids[h.rand.IntN(len(uids))]
 	if h.rand.IntN(2) == 0 {
-		h.others[m.UID] = h.inbox.Remove(m.UID)
+		h.inbox.remove(uid)
+		h.others[uid] = true
 	} else {
-		h.inbox.SetFlags(m.UID, `\Seen`)
+		h.inbox.see(uid)
 	}
 }
 
 func (h *history) uids() (all []uint32) {
-	for _, m := range h.inbox.Messages() {
+	for _, m := range h.inbox.list() {
 		all = append(all, m.UID)
+	}
+	return all
+}
+
+func (h *history) flags() (all []string) {
+	for _, m := range h.inbox.list() {
+		all = append(all, m.Flags)
 	}
 	return all
 }
 
 // session is a client's, ended by QUIT or by hanging up.
 func (h *history) session() {
-	before, flagsBefore := h.uids(), flags(h.inbox)
+	before, flagsBefore := h.uids(), h.flags()
 	c := signIn(h.t, h.address)
 	shown := h.look(c, before)
 	var retrieved, deleted []uint32
@@ -172,8 +182,8 @@ func (h *history) session() {
 		c.Close()
 		quit(h.t, signInAndList(h.t, h.address)) // once it is let in, the first session is over; what it may do is checked below
 		retrieved, deleted = nil, nil
-		if len(h.policy.Retain) == 0 && (!slices.Equal(h.uids(), before) || !slices.Equal(flags(h.inbox), flagsBefore)) {
-			h.t.Fatalf("a dropped session left %v %q, before it was %v %q", h.uids(), flags(h.inbox), before, flagsBefore)
+		if len(h.policy.Retain) == 0 && (!slices.Equal(h.uids(), before) || !slices.Equal(h.flags(), flagsBefore)) {
+			h.t.Fatalf("a dropped session left %v %q, before it was %v %q", h.uids(), h.flags(), before, flagsBefore)
 		}
 	} else {
 		quit(h.t, c)
@@ -264,17 +274,64 @@ func (h *history) mayGo(uid uint32, retrieved, deleted []uint32) bool {
 }
 
 func TestHistories(t *testing.T) {
-	rounds, steps := 6, 40
-	if testing.Short() {
-		rounds = 2
+	for range 6 {
+		server, box := memory(t, nil)
+		play(newHistory(t, seedOf(t), server, inMemory{box}), 40)
 	}
-	for range rounds {
-		h := newHistory(t, seedOf(t))
-		for range steps {
-			h.step()
-		}
-		if t.Failed() {
-			return
-		}
+}
+
+func TestHistoriesOverDovecot(t *testing.T) {
+	d := peertest.Dovecot(t, peertest.WithUsers(map[string]string{user: password}))
+	play(newHistory(t, seedOf(t), bridgeTo(t, d.IMAPAddr()), inDovecot{d}), 40)
+}
+
+func play(h *history, steps int) {
+	for range steps {
+		h.step()
 	}
+}
+
+// inbox is the mailbox of a history as other clients and deliveries know it.
+type inbox interface {
+	list() []peertest.Message
+	deliver(text []byte, now time.Time) (uid uint32, arrived time.Time)
+	remove(uid uint32)
+	see(uid uint32)
+}
+
+type inMemory struct{ *memimap.Mailbox }
+
+func (b inMemory) list() (all []peertest.Message) {
+	for _, m := range b.Messages() {
+		slices.Sort(m.Flags)
+		all = append(all, peertest.Message{UID: m.UID, Flags: strings.Join(m.Flags, " ")})
+	}
+	return all
+}
+
+func (b inMemory) deliver(text []byte, now time.Time) (uint32, time.Time) {
+	return b.Append(text, nil, now), now
+}
+
+func (b inMemory) remove(uid uint32) { b.Remove(uid) }
+func (b inMemory) see(uid uint32)    { b.SetFlags(uid, `\Seen`) }
+
+type inDovecot struct{ *peertest.DovecotServer }
+
+func (d inDovecot) list() []peertest.Message { return d.Messages(user, "INBOX") }
+
+// deliver cannot choose when a message arrives: it is now.
+func (d inDovecot) deliver(text []byte, _ time.Time) (uint32, time.Time) {
+	d.Deliver(user, "INBOX", text)
+	all := d.list()
+	last := all[len(all)-1]
+	return last.UID, last.Arrived
+}
+
+func (d inDovecot) remove(uid uint32) {
+	d.Doveadm("expunge", "-u", user, "mailbox", "INBOX", "uid", fmt.Sprint(uid))
+}
+
+func (d inDovecot) see(uid uint32) {
+	d.Doveadm("flags", "add", "-u", user, `\Seen`, "mailbox", "INBOX", "uid", fmt.Sprint(uid))
 }
