@@ -39,6 +39,11 @@ type Explained struct {
 	Size    int64     `json:"size"`
 	Arrived time.Time `json:"arrived,omitzero"`
 	Why     string    `json:"why,omitempty"`
+	// Retrieved (first) and Deleted are the ends of those earlier sessions of
+	// the view, Hidden since when it is not shown.
+	Retrieved time.Time `json:"retrieved,omitzero"`
+	Deleted   time.Time `json:"deleted,omitzero"`
+	Hidden    time.Time `json:"hidden,omitzero"`
 	// Then is what QUIT would do to it, with reasons; or would not, with those.
 	Then []string `json:"then,omitempty"`
 }
@@ -91,6 +96,7 @@ func (s *session) explain(q Question) (*Explanation, error) {
 	for i, verdict := range s.route.Policy.View(s.listed, s.state(), s.gateway.now()) {
 		m := &s.listed[i]
 		e.Messages[i] = Explained{Folder: s.folders[m.ID.Folder].Name, UID: m.ID.UID, UIDL: s.uidl(i), Size: m.Size, Arrived: m.Arrived, Why: verdict.Why}
+		e.Messages[i].recall(s.state(), i)
 		if verdict.Show {
 			s.index = append(s.index, i)
 			e.Messages[i].Number = len(s.index)
@@ -110,6 +116,22 @@ func (s *session) explain(q Question) (*Explanation, error) {
 	}
 	e.foresee(s.decide(deleted))
 	return e, nil
+}
+
+// recall adds what earlier sessions did to the message.
+func (m *Explained) recall(state *policy.State, i int) {
+	if i >= len(state.Of) || state.Of[i] == nil {
+		return
+	}
+	m.Retrieved, m.Deleted, m.Hidden = moment(state.Of[i].First), moment(state.Of[i].Deleted), moment(state.Of[i].Hidden)
+}
+
+// moment is the time of so many seconds; the zero time stands for never.
+func moment(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0)
 }
 
 // foresee adds what a plan comes to.

@@ -64,6 +64,9 @@ func (s *session) tell(fields logrus.Fields) {
 	if s.route.View != "" {
 		fields["view"] = s.route.View
 	}
+	if s.hid > 0 {
+		fields["hid"] = s.hid
+	}
 	if s.hidden > 0 {
 		fields["hidden"] = s.hidden
 	}

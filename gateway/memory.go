@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/pop3"
@@ -55,9 +54,7 @@ func (s *session) loadMemory(ctx context.Context) error {
 		return stateError(err)
 	}
 	m.state.Held = m.view.Held
-	if m.view.Begun != 0 {
-		m.state.Begun = time.Unix(m.view.Begun, 0)
-	}
+	m.state.Begun = moment(m.view.Begun)
 	s.memory = m
 	return s.checkState(ctx)
 }

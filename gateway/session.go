@@ -30,6 +30,7 @@ type session struct {
 	retrieved map[int]bool       // proven, by index into shown
 	learned   []map[uint32]int64 // true sizes, by folder and UID, that the upstream does not tell
 	changed   int                // changes made upstream
+	hid       int                // messages that will not be shown again
 	marked    int                // changes that only flagged \Deleted
 	failed    int                // changes that could not be made
 }

@@ -76,7 +76,7 @@ func (s *session) tellPlan(plan policy.Plan) {
 // loadOthers reads what the other views remember, if a removal has to wait for
 // them.
 func (s *session) loadOthers(ctx context.Context) error {
-	if s.memory == nil {
+	if s.memory == nil || s.listed == nil {
 		return nil
 	}
 	for _, name := range s.route.Others {
@@ -181,6 +181,7 @@ func (s *session) outcome(plan policy.Plan, results []upstream.Result) store.Cha
 		s.note(&c, &s.listed[f.Index], known)
 		if known.Hidden != 0 && known.Removed == 0 {
 			c.Undo = append(c.Undo, s.deed(f.Index, "hide", ""))
+			s.hid++
 		}
 	}
 	for _, i := range slices.Sorted(maps.Keys(ends)) { // what retention and other views' wishes removed

@@ -131,15 +131,29 @@ func (o *explainOptions) write(out io.Writer, e *gateway.Explanation) error {
 		fmt.Fprintln(out, "ALERT:", e.Alert)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NUMBER\tFOLDER\tUID\tARRIVED\tOCTETS\tAND WHY")
+	fmt.Fprintln(w, "NUMBER\tFOLDER\tUID\tARRIVED\tOCTETS\tWHAT AND WHY")
 	for _, m := range e.Messages {
-		number, why := fmt.Sprint(m.Number), m.Then
+		number := fmt.Sprint(m.Number)
 		if m.Number == 0 {
-			number, why = "-", append([]string{"not shown: " + m.Why}, m.Then...)
+			number = "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%s\n", number, m.Folder, m.UID, arrived(m.Arrived), m.Size, strings.Join(why, "; "))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%s\n", number, m.Folder, m.UID, arrived(m.Arrived), m.Size, strings.Join(reasons(m), "; "))
 	}
 	return w.Flush()
+}
+
+// reasons are what is known, decided and foreseen of a message.
+func reasons(m gateway.Explained) (all []string) {
+	if m.Number == 0 {
+		all = append(all, "not shown: "+m.Why)
+	}
+	if !m.Retrieved.IsZero() {
+		all = append(all, "retrieved "+m.Retrieved.Format(time.DateTime))
+	}
+	if !m.Deleted.IsZero() {
+		all = append(all, "deleted "+m.Deleted.Format(time.DateTime))
+	}
+	return append(all, m.Then...)
 }
 
 func arrived(t time.Time) string {
