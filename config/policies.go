@@ -89,7 +89,7 @@ func (b *builder) checkState() {
 	}
 	for i, r := range b.routes {
 		if r.needsState() {
-			b.addf(child(element("route", i), "policy"), "policy %q, or the route's views, must remember what clients did; name a file with the key state, and make it with restante state init", r.PolicyName)
+			b.addf(child(element("route", i), "policy"), "policy %q, or the route's views, must remember what clients did; name a file with state = \"FILE\" (or --state FILE), and make it with restante state init", r.PolicyName)
 		}
 	}
 }

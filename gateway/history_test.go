@@ -82,6 +82,7 @@ func (h *history) anyPolicy() policy.Policy {
 		preset("keep"), preset("classic"), preset("recent"), preset("gmail-trash"), preset("read-only"), preset("keep-days"),
 		preset("keep", func(p *policy.Policy) { p.OnRetrieve.Do = policy.Hide }),
 		preset("keep", func(p *policy.Policy) { p.Newest = 4 }),
+		preset("keep", func(p *policy.Policy) { p.FromNowOn = true }),
 		preset("keep", func(p *policy.Policy) {
 			p.Retain = []policy.Rule{{Since: policy.SinceRetrieved, After: 3 * day, Do: expunge}}
 		}),
@@ -178,18 +179,46 @@ func (h *history) session() {
 			}
 		}
 	}
-	if h.rand.IntN(3) == 0 {
+	switch h.rand.IntN(6) {
+	case 0, 1:
 		c.Close()
 		quit(h.t, signInAndList(h.t, h.address)) // once it is let in, the first session is over; what it may do is checked below
 		retrieved, deleted = nil, nil
 		if len(h.policy.Retain) == 0 && (!slices.Equal(h.uids(), before) || !slices.Equal(h.flags(), flagsBefore)) {
 			h.t.Fatalf("a dropped session left %v %q, before it was %v %q", h.uids(), h.flags(), before, flagsBefore)
 		}
-	} else {
+	case 2:
+		h.fail(c, before, retrieved, deleted)
+		return
+	default:
 		quit(h.t, c)
 		quit(h.t, signInAndList(h.t, h.address))
 	}
 	h.judge(before, retrieved, deleted)
+}
+
+// fail ends a session whose first or second write fails, as after a crash
+// before or after the changes upstream. The client is told so, and may find
+// everything as it was, or removed what it deleted; nothing else, and nothing
+// is hidden from it.
+func (h *history) fail(c *pop3.Client, before, retrieved, deleted []uint32) {
+	h.state.failIn.Store(int64(1 + h.rand.IntN(2)))
+	failed := c.Quit(h.t.Context()) != nil
+	h.state.failIn.Store(0)
+	quit(h.t, signInAndList(h.t, h.address))
+	if !failed {
+		h.judge(before, retrieved, deleted)
+		return
+	}
+	for _, uid := range before {
+		if !slices.Contains(h.uids(), uid) && !h.mayGo(uid, retrieved, deleted) && !h.others[uid] {
+			h.t.Fatalf("UID %d was removed by a session that failed, under %+v", uid, *h.policy)
+		}
+	}
+	v, err := h.state.View(h.t.Context(), store.ViewKey{Maildrop: gateway.Maildrop("test", user)})
+	if err != nil || len(v.Intents) != 0 {
+		h.t.Fatalf("%d intents are open after the next session, %v", len(v.Intents), err)
+	}
 }
 
 func signInAndList(t *testing.T, address string) *pop3.Client {

@@ -25,12 +25,13 @@ type counting struct {
 	store.Store
 	writes              atomic.Int64
 	failReads, failNext atomic.Bool
+	failIn              atomic.Int64 // counts down: the write that makes it 0 fails, as if the process ended there
 }
 
 var errDisk = errors.New("the disk is full")
 
 func (c *counting) write() error {
-	if c.failNext.Load() {
+	if c.failNext.Load() || c.failIn.Add(-1) == 0 {
 		return errDisk
 	}
 	c.writes.Add(1)
