@@ -199,6 +199,8 @@ type step struct {
 	done    map[uint32]bool // has happened, whatever comes next
 	copied  copying
 	moved   bool // to the trash of Gmail
+	moving  bool // was tried
+	lost    bool // an earlier try may have moved them, and nobody said where to
 }
 
 // copying remembers COPY, which must not be repeated: it would make a second

@@ -101,17 +101,37 @@ func (l *link) list(ctx context.Context, folder int, s selection) (listing, erro
 		return listing{}, err
 	}
 	messages := to.finish()
-	l.warnOfMissing(len(messages))
-	return listing{s, messages}, nil
+	err := l.run(ctx, "list", l.u.o.ListTimeout, func() error { return l.checkWhole(len(messages)) })
+	return listing{s, messages}, err
 }
 
-func (l *link) warnOfMissing(listed int) {
+// checkWhole asks, where the folder has more messages than were listed, whether
+// these exist. A listing that leaves out what exists is an error: shown as the
+// whole, it would make clients forget messages and fetch them again. An EXISTS
+// that counts what is gone is none.
+func (l *link) checkWhole(listed int) error {
 	l.f.mu.Lock()
-	missing := int(l.f.selected.exists) - listed
+	exists := int(l.f.selected.exists)
 	l.f.mu.Unlock()
-	if missing > 0 {
-		l.u.o.Log.WithField("missing", missing).Warn("the upstream lists fewer messages than it has; the rest is not shown")
+	if exists <= listed {
+		return nil
 	}
+	var found uids
+	l.f.expectUIDs(exists)
+	defer l.f.expectUIDs(0)
+	// Not ESEARCH, whose answer may cover UIDs that do not exist.
+	all := l.f.queue("UID SEARCH ALL", injection{uids: &found})
+	err := l.f.flush()
+	if err == nil {
+		err = all.wait()
+	}
+	if err != nil {
+		return err
+	}
+	if _, there := found.count(0); there > uint64(listed) {
+		return fmt.Errorf("the server has %d messages and lists only %d", there, listed)
+	}
+	return nil
 }
 
 // ask runs a FETCH of our own.

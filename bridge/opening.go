@@ -151,9 +151,8 @@ func (o *opening) whole(result *opened, listed *injection) error {
 		return err
 	}
 	result.messages = o.list.finish()
-	o.l.warnOfMissing(len(result.messages))
 	result.last = o.lastHeader(result.messages)
-	return nil
+	return o.l.checkWhole(len(result.messages))
 }
 
 // isReply tells whether the server has refused, and is well. nil counts.

@@ -139,7 +139,7 @@ func (s *step) remove(l *link, uids []uint32) error {
 	}
 	err := l.expunge(s.ctx, set)
 	if err == nil {
-		err = s.verify(l, set)
+		err = s.verify(l, uids)
 	}
 	if err != nil && !l.dead() && s.ctx.Err() == nil {
 		s.unmark(l)
@@ -151,13 +151,13 @@ func (l *link) expunge(ctx context.Context, set imap.UIDSet) error {
 	return l.run(ctx, "expunge", l.u.o.ListTimeout, func() error { return l.client().UIDExpunge(set).Close() })
 }
 
-func (s *step) verify(l *link, set imap.UIDSet) error {
-	there, err := l.present(s.ctx, set)
+func (s *step) verify(l *link, uids []uint32) error {
+	there, err := l.present(s.ctx, uidSet(uids))
 	if err != nil {
 		return err
 	}
 	var left int
-	for _, uid := range unroll(set) {
+	for _, uid := range uids {
 		if there.Contains(imap.UID(uid)) {
 			left++
 		}
@@ -206,10 +206,12 @@ func (s *step) expungeGmail(l *link) error {
 		return s.remove(l, s.uids)
 	}
 	if !s.moved {
+		again := s.moving
+		s.moving = true
 		if err := s.moveTo(l, trash); err != nil {
 			return err
 		}
-		s.moved = true
+		s.moved, s.lost = true, again
 	}
 	return s.emptyTrash(l, trash)
 }
@@ -222,6 +224,10 @@ func (s *step) emptyTrash(l *link, trash string) error {
 		if to := s.results[uid]; to.UID != 0 {
 			validity, uids = to.UIDValidity, append(uids, to.UID)
 		}
+	}
+	if len(uids) == 0 && s.lost {
+		return &upstream.Error{Kind: upstream.Unavailable, Doing: "expunge",
+			Err: errors.New("the connection broke before the server said where in the trash the messages are; they may be there still")}
 	}
 	if len(uids) == 0 {
 		return nil // gone before we came
