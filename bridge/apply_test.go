@@ -169,6 +169,19 @@ func TestGmail(t *testing.T) {
 		return false
 	})
 	kindIs(t, r.Err, upstream.Unavailable, "UIDVALIDITY changed")
+	var moves atomic.Int32
+	_, r = gmail(t, func(c *fakeConn, command string) bool {
+		if !strings.HasPrefix(command, "UID MOVE") {
+			return false
+		}
+		if moves.Add(1) == 1 { // it is done, and nobody hears of it
+			c.Close()
+		} else {
+			c.ok("nothing to move")
+		}
+		return true
+	})
+	kindIs(t, r.Err, upstream.Unavailable, "they may be there still")
 	if said := f.heard("UID EXPUNGE"); len(said) > 0 {
 		t.Errorf("said %q", said)
 	}
