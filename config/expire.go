@@ -1,6 +1,9 @@
 package config
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Expire is what CAPA may say of EXPIRE before a client of a listener has signed
 // in (RFC 2449 section 6.7): the least of all users', with USER if they differ;
@@ -29,6 +32,25 @@ func (s *Snapshot) Expire(listener string) string {
 		return "EXPIRE " + best
 	}
 	return "EXPIRE " + best + " USER"
+}
+
+// LoginDelay is what CAPA may say of LOGIN-DELAY before a client of a listener
+// has signed in (RFC 2449 section 6.5): the most of all users', with USER if
+// they differ; "" if nobody has to wait.
+func (s *Snapshot) LoginDelay(listener string) string {
+	most, differ := int64(0), false
+	for i, p := range s.policiesAt(listener) {
+		delay := p.Policy.DelaySeconds()
+		differ = differ || i > 0 && delay != most
+		most = max(most, delay)
+	}
+	switch {
+	case most == 0:
+		return ""
+	case differ:
+		return fmt.Sprintf("LOGIN-DELAY %d USER", most)
+	}
+	return fmt.Sprintf("LOGIN-DELAY %d", most)
 }
 
 // policiesAt are the policies that a client of a listener may come to have.

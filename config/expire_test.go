@@ -30,3 +30,23 @@ func TestExpireBeforeSignIn(t *testing.T) {
 		}
 	}
 }
+
+func TestLoginDelayBeforeSignIn(t *testing.T) {
+	const policies = "[policy.quarter]\nlogin_delay = \"15m\"\n[policy.minute]\nlogin_delay = \"60s\"\n"
+	for routes, want := range map[string]string{
+		"[[route]]\n":                       "",
+		"[[route]]\npolicy = \"quarter\"\n": "LOGIN-DELAY 900",
+		"[[route]]\nuser = \"a\"\npolicy = \"quarter\"\n[[route]]\n":                       "LOGIN-DELAY 900 USER",
+		"[[route]]\nuser = \"a\"\n[[route]]\npolicy = \"minute\"\n":                        "LOGIN-DELAY 60 USER",
+		"[[route]]\nuser = \"a\"\npolicy = \"minute\"\n[[route]]\npolicy = \"quarter\"\n":  "LOGIN-DELAY 900 USER",
+		"[[route]]\nuser = \"a\"\npolicy = \"quarter\"\n[[route]]\npolicy = \"quarter\"\n": "LOGIN-DELAY 900",
+	} {
+		s, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", somewhere+routes+policies), "c.toml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.LoginDelay("127.0.0.1:1110"); got != want {
+			t.Errorf("%s: %q, want %q", routes, got, want)
+		}
+	}
+}

@@ -61,6 +61,7 @@ type Route struct {
 type Shared struct {
 	locks   locks
 	sizes   sizes
+	delays  delays
 	intents sync.Map    // ID → true, of sessions that run
 	ailing  atomic.Bool // the last write of state failed
 	live    sync.Map    // session ID → *session, from sign-in to the session's end
@@ -84,6 +85,10 @@ func (g *Gateway) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentia
 	mailbox, err := route.Server.Open(ctx, login)
 	if err != nil {
 		return nil, clientError(err)
+	}
+	if err := g.Shared.delays.pass(maildropOf(route, login), time.Duration(route.Policy.LoginDelay), g.now()); err != nil {
+		_ = mailbox.Close() // nothing was changed, and the client hears of the delay
+		return nil, err
 	}
 	lock, err := g.Shared.locks.take(ctx, maildropOf(route, login), peer)
 	if err != nil {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/sirupsen/logrus"
@@ -41,7 +42,7 @@ func (s *session) Messages(ctx context.Context) ([]pop3.Message, error) {
 	if err != nil {
 		return nil, clientError(err)
 	}
-	if err := s.look(ctx, msgs); err != nil {
+	if err := s.look(ctx, s.withoutOurMarks(msgs)); err != nil {
 		return nil, err
 	}
 	s.useKnownSizes(ctx)
@@ -99,11 +100,14 @@ func (s *session) MayDelete(int) error {
 }
 
 // Capabilities implements pop3.Capable.
-func (s *session) Capabilities() []string {
+func (s *session) Capabilities() (lines []string) {
 	if expire := s.route.Policy.Expire(); expire != "" {
-		return []string{"EXPIRE " + expire}
+		lines = append(lines, "EXPIRE "+expire)
 	}
-	return nil
+	if delay := s.route.Policy.DelaySeconds(); delay > 0 {
+		lines = append(lines, fmt.Sprint("LOGIN-DELAY ", delay))
+	}
+	return lines
 }
 
 // Close implements pop3.Session.

@@ -48,6 +48,8 @@ type Policy struct {
 	MaxRemovals int `toml:"max_removals"`
 	// Lock is exclusive (one session at a time; "" is the same) or shared.
 	Lock string `toml:"lock"`
+	// LoginDelay is the least time from one sign-in to the next; 0 is none.
+	LoginDelay Age `toml:"login_delay"`
 	// DryRun decides, logs, and changes nothing.
 	DryRun bool `toml:"dry_run"`
 }
@@ -100,6 +102,7 @@ func (p Policy) Check() error {
 		notNegative("newest", int64(p.Newest)),
 		p.checkRemovals(),
 		p.checkLock(),
+		p.checkDelay(),
 		p.checkFolders(),
 		p.checkRetain(),
 	)
@@ -155,6 +158,22 @@ const maxFolderName = 1000
 // OnlyInbox tells whether the maildrop is INBOX and nothing else.
 func (p Policy) OnlyInbox() bool {
 	return len(p.Folders) == 0 || len(p.Folders) == 1 && strings.EqualFold(p.Folders[0], "INBOX")
+}
+
+// longestDelay is already a poll a day.
+const longestDelay = Age(24 * time.Hour)
+
+func (p Policy) checkDelay() error {
+	if p.LoginDelay < 0 || p.LoginDelay > longestDelay {
+		return errors.New("login_delay: must be from 0 to 24h")
+	}
+	return nil
+}
+
+// DelaySeconds is the LOGIN-DELAY value of CAPA (RFC 2449 section 6.5): whole
+// seconds, not less than the truth.
+func (p Policy) DelaySeconds() int64 {
+	return int64((time.Duration(p.LoginDelay) + time.Second - 1) / time.Second)
 }
 
 // Removes tells whether anything that a client or time does removes mail.

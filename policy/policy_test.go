@@ -149,6 +149,8 @@ func TestCheckNamesTheSetting(t *testing.T) {
 		{func(p *Policy) { p.Folders = []string{"INBOX", ""} }, "folders: \"\" is no name"},
 		{func(p *Policy) { p.Folders = []string{"a\r\nb"} }, "is no name of a folder"},
 		{func(p *Policy) { p.Folders = []string{"INBOX", "Inbox"} }, "\"Inbox\" is there twice"},
+		{func(p *Policy) { p.LoginDelay = -1 }, "login_delay: must be from 0"},
+		{func(p *Policy) { p.LoginDelay = Age(25 * time.Hour) }, "login_delay: must be from 0 to 24h"},
 		{func(p *Policy) { p.Lock = "none" }, "lock: \"none\" is not known"},
 		{func(p *Policy) { p.MaxRemovals = 0 }, "max_removals: must be at least 1"},
 		{func(p *Policy) { p.Retain = make([]Rule, 17) }, "retain: 17 rules are too many"},

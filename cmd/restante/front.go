@@ -183,8 +183,10 @@ func (f *front) newServer(l *config.Listener, c *config.Snapshot, backend *gatew
 	if l.TLS != nil {
 		server.TLS = f.tls
 	}
-	if expire := c.Expire(l.Name); expire != "" {
-		server.Capabilities = []string{expire}
+	for _, line := range []string{c.Expire(l.Name), c.LoginDelay(l.Name)} {
+		if line != "" {
+			server.Capabilities = append(server.Capabilities, line)
+		}
 	}
 	return server
 }
