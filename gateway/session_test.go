@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -264,5 +265,67 @@ func TestWhatAClientHears(t *testing.T) {
 		if strings.Contains(err.Error(), words) {
 			t.Errorf("%v: the client hears the upstream's words: %v", kind, err)
 		}
+	}
+}
+
+// halfway is an upstream that marks what it should remove, and is then lost.
+type halfway struct {
+	upstream.Server
+	inbox *memimap.Mailbox
+	fails atomic.Bool
+}
+
+func (h *halfway) Open(ctx context.Context, login upstream.Login) (upstream.Mailbox, error) {
+	m, err := h.Server.Open(ctx, login)
+	return &halfwayMailbox{m, h}, err
+}
+
+type halfwayMailbox struct {
+	upstream.Mailbox
+	h *halfway
+}
+
+func (m *halfwayMailbox) Apply(ctx context.Context, changes []upstream.Change) []upstream.Result {
+	if !m.h.fails.Load() {
+		return m.Mailbox.Apply(ctx, changes)
+	}
+	results := make([]upstream.Result, len(changes))
+	for i, c := range changes {
+		m.h.inbox.SetFlags(c.ID.UID, `\Deleted`)
+		results[i].Err = &upstream.Error{Doing: "expunge", Err: errors.New("the connection broke")}
+	}
+	return results
+}
+
+// TestFailedQuitHidesNothing: a QUIT that failed between marking and removing
+// leaves the messages where their owner can see them and delete them again.
+func TestFailedQuitHidesNothing(t *testing.T) {
+	server, inbox := memory(t, letters(3))
+	inbox.SetFlags(inbox.Messages()[0].UID, `\Deleted`) // somebody else's: stays hidden
+	h := &halfway{Server: server, inbox: inbox}
+	address := front(t, over(h, nil))
+	h.fails.Store(true)
+	c := signIn(t, address)
+	if _, err := c.Dele(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Quit(t.Context()); err == nil {
+		t.Error("QUIT claims to have removed a message")
+	}
+	h.fails.Store(false)
+	for _, want := range []int{2, 1, 1} {
+		c := signIn(t, address)
+		if n, _, err := c.Stat(t.Context()); n != want || err != nil {
+			t.Errorf("%d messages, %v; want %d", n, err, want)
+		}
+		if want == 2 {
+			if _, err := c.Dele(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		quit(t, c)
+	}
+	if left := inbox.Messages(); len(left) != 2 {
+		t.Errorf("%d messages are left, want the one that was not deleted and the one that somebody else marked", len(left))
 	}
 }

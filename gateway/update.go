@@ -301,6 +301,7 @@ func (s *session) record(steps []policy.Step, results []upstream.Result) error {
 }
 
 func (s *session) recordOne(step policy.Step, result upstream.Result) {
+	s.noteMark(step, result)
 	log := s.log.WithFields(logrus.Fields{"uid": step.ID.UID, "do": step.Do.String(), "why": step.Why})
 	switch {
 	case result.Err != nil:
