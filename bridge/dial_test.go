@@ -95,11 +95,11 @@ func TestTLSVerified(t *testing.T) {
 		}
 		o.TLS = nil
 		_, err := open(t, o).Open(t.Context(), alice)
-		kindIs(t, err, upstream.Unavailable, "certificate")
+		kindIs(t, err, upstream.Denied, "certificate")
 		o = dovecotOptions(t, d, security)
 		o.TLS.ServerName = "elsewhere.example"
 		_, err = open(t, o).Open(t.Context(), alice)
-		kindIs(t, err, upstream.Unavailable, "elsewhere.example")
+		kindIs(t, err, upstream.Denied, "elsewhere.example")
 	}
 }
 

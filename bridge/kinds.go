@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"crypto/tls"
 	"errors"
 	"regexp"
 	"strconv"
@@ -118,11 +119,14 @@ func refusal(doing string, err error, otherwise upstream.Kind) error {
 	}
 	var said *reply
 	var status *imap.Error
+	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &said):
 	case errors.As(err, &status):
 		said = &reply{string(status.Type), strings.ToUpper(string(status.Code)), status.Text}
 		err = said
+	case errors.As(err, &untrusted): // somebody must act: trying later does not help
+		return &upstream.Error{Kind: upstream.Denied, Doing: doing, Err: err}
 	default:
 		return &upstream.Error{Kind: upstream.Unavailable, Doing: doing, Err: err}
 	}

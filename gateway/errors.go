@@ -10,7 +10,7 @@ import (
 var told = map[upstream.Kind]pop3.Error{
 	upstream.Unavailable: {Code: pop3.CodeSysTemp, Text: "The mail server does not answer as it should; try again later"},
 	upstream.Rejected:    {Code: pop3.CodeAuth, Text: "The mail server does not accept this user name and password"},
-	upstream.Denied:      {Code: pop3.CodeSysPerm, Text: "The mail server does not let this account in; ask your administrator"},
+	upstream.Denied:      {Code: pop3.CodeSysPerm, Text: "The mail server cannot be used for this account as things are; ask your administrator"},
 	upstream.InUse:       {Code: pop3.CodeInUse, Text: "The maildrop is in use by another session; try again later"},
 	upstream.Throttled:   {Code: pop3.CodeSysTemp, Text: "The mail server asks for fewer requests; try again in a few minutes"},
 	upstream.Gone:        {Text: "The message does not exist any more"},
