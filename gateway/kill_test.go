@@ -98,12 +98,16 @@ func victimSession(imap, state string, p policy.Policy) error {
 func TestKilledBetweenSteps(t *testing.T) {
 	for _, onDelete := range []string{"expunge", "trash", "hide"} {
 		for _, after := range []string{"intended", "applied", "concluded"} {
-			t.Run(onDelete+" "+after, func(t *testing.T) { killedAfter(t, onDelete, after) })
+			t.Run(onDelete+" "+after, func(t *testing.T) { killedAfter(t, onDelete, after, false) })
 		}
 	}
 }
 
-func killedAfter(t *testing.T, onDelete, after string) {
+// TestKilledBetweenMarkAndRemoval: what was flagged \Deleted and not yet removed
+// is shown, though others' \Deleted is not.
+func TestKilledBetweenMarkAndRemoval(t *testing.T) { killedAfter(t, "expunge", "intended", true) }
+
+func killedAfter(t *testing.T, onDelete, after string, marked bool) {
 	imap := memimap.New()
 	imap.InsecureAuth = true
 	inbox := imap.AddUser(user, secret.New(password)).Mailbox("INBOX")
@@ -122,6 +126,10 @@ func killedAfter(t *testing.T, onDelete, after string) {
 		t.Fatalf("the victim was not killed: %v %s", err, out)
 	}
 
+	if marked {
+		inbox.SetFlags(1, `\Deleted`, `\Seen`)
+		inbox.SetFlags(2, `\Deleted`)
+	}
 	s, err := store.Open(state, false)
 	if err != nil {
 		t.Fatal(err)

@@ -56,6 +56,7 @@ func (s *session) loadMemory(ctx context.Context) error {
 	m.state.Held = m.view.Held
 	m.state.Begun = moment(m.view.Begun)
 	s.memory = m
+	s.suspectMarks()
 	return s.checkState(ctx)
 }
 

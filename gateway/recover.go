@@ -28,8 +28,29 @@ func (s *session) recover() {
 	}
 }
 
+// suspectMarks: a session that ended between its changes upstream and the
+// record of them may have ended between marking and removing, too.
+func (s *session) suspectMarks() {
+	for _, intent := range s.memory.view.Intents {
+		if _, underWay := s.gateway.Shared.intents.Load(intent.ID); underWay {
+			continue
+		}
+		for _, deed := range intent.Deeds {
+			for i, folder := range s.folders {
+				if removing(deed) && folder.UIDValidity != 0 && folder.Name == deed.Folder && folder.UIDValidity == deed.UIDValidity {
+					s.gateway.Shared.marks.note(mark{s.folderKey(i), uint32(deed.Key)}, true)
+				}
+			}
+		}
+	}
+}
+
+func removing(d store.Deed) bool {
+	return d.Do == upstream.Move.String() || d.Do == upstream.Expunge.String()
+}
+
 func (s *session) recoverOne(intent store.Intent, deed store.Deed, there []map[uint64]bool) {
-	if deed.Do != upstream.Move.String() && deed.Do != upstream.Expunge.String() {
+	if !removing(deed) {
 		return
 	}
 	for i, folder := range s.folders {
