@@ -113,6 +113,23 @@ func start(t *testing.T, text string) *running {
 	return r
 }
 
+// patient connects as soon as there is room: a connection that its client has
+// left counts until the server has noticed.
+func patient(t *testing.T, address string) *pop3.Client {
+	t.Helper()
+	for {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err := pop3.NewClient(t.Context(), conn, pop3.ClientOptions{}); err == nil {
+			return c
+		} else if !strings.Contains(err.Error(), "too many") {
+			t.Fatal(err)
+		}
+	}
+}
+
 func (r *running) write(t *testing.T, text string) {
 	t.Helper()
 	if err := os.WriteFile(r.file, []byte(text), 0o600); err != nil {
@@ -256,14 +273,7 @@ func TestReloadReplacesAllOrNothing(t *testing.T) {
 		if err := r.live.Reload(); err != nil {
 			t.Fatal(err)
 		}
-		conn, err := net.Dial("tcp", old)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := pop3.NewClient(t.Context(), conn, pop3.ClientOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := patient(t, old)
 		defer c.Close()
 		r.write(t, limited+"idle_time = \"11m\"\n")
 		if err := r.live.Reload(); err != nil {
