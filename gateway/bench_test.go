@@ -49,20 +49,21 @@ func (m *instantMailbox) Apply(_ context.Context, changes []upstream.Change) []u
 
 func (m *instantMailbox) Close() error { return nil }
 
-// BenchmarkPoll is a session that lists and quits, over 50,000 messages of
-// which all or none are hidden, without and with a state file. Over a real
+// BenchmarkPoll is a session that lists and quits, over few messages or 50,000
+// of which all or none are hidden, without and with a state file. Over a real
 // upstream the listing comes on top, in all of them.
 func BenchmarkPoll(b *testing.B) {
-	const messages = 50_000
+	const many = 50_000
 	for _, test := range []struct {
-		name   string
-		hidden int
-		state  bool
-	}{{"no state", 0, false}, {"none hidden", 0, true}, {"all hidden", messages, true}} {
+		name             string
+		messages, hidden int
+		state            bool
+	}{{"no state", many, 0, false}, {"none hidden", many, 0, true}, {"all hidden", many, many, true},
+		{"few, no state", 10, 0, false}, {"few, none hidden", 10, 0, true}, {"few hidden", 10, 10, true}} {
 		b.Run(test.name, func(b *testing.B) {
 			g := &gateway.Gateway{Shared: gateway.NewShared(), Log: silent()}
 			g.Route = func(name string, _ netip.Addr, _ string) (gateway.Route, error) {
-				r := gateway.Route{Upstream: "test", Server: instant{messages}, User: name, Policy: preset("classic")}
+				r := gateway.Route{Upstream: "test", Server: instant{test.messages}, User: name, Policy: preset("classic")}
 				if test.state {
 					r.Policy = preset("keep")
 				}

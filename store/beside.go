@@ -21,8 +21,12 @@ func Look(ctx context.Context, path string, key ViewKey) (View, map[string]int64
 	}
 	err = mustBeNew(ctx, db)
 	var v View
+	var views *viewReader
 	if err == nil {
-		v, err = readView(ctx, db, key)
+		views, err = prepareViews(ctx, db)
+	}
+	if err == nil {
+		v, err = views.read(ctx, key)
 	}
 	var approved map[string]int64
 	if err == nil {

@@ -14,6 +14,7 @@ type file struct {
 	path   string
 	lock   *lock
 	reads  *sql.DB
+	views  *viewReader
 	writer *writer
 	now    func() time.Time
 

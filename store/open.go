@@ -104,7 +104,11 @@ func start(path string, db *sql.DB, o options) (*file, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &file{path: path, reads: reads, now: o.now, writer: startWriter(path, db, o)}, nil
+	views, err := prepareViews(context.Background(), reads)
+	if err != nil {
+		return nil, errors.Join(explain(path, "open", err), reads.Close(), db.Close())
+	}
+	return &file{path: path, reads: reads, views: views, now: o.now, writer: startWriter(path, db, o)}, nil
 }
 
 // readers is how many reads run at the same time; each may hold 2 MB of cache.

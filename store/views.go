@@ -10,6 +10,35 @@ import (
 	"slices"
 )
 
+// viewReader holds the queries of View, prepared: a poll runs them each time,
+// and parsing them would take most of it.
+type viewReader struct {
+	db                             *sql.DB
+	head, folders, blocks, intents *sql.Stmt
+}
+
+func prepareViews(ctx context.Context, db *sql.DB) (*viewReader, error) {
+	r := &viewReader{db: db}
+	for _, q := range []struct {
+		stmt **sql.Stmt
+		text string
+	}{
+		{&r.head, `SELECT EXISTS (SELECT 1 FROM held WHERE held.maildrop = ?1), v.id, v.begun, v.undo, v.back
+			FROM (SELECT 1) LEFT JOIN view v ON v.maildrop = ?1 AND v.name = ?2`},
+		{&r.folders, `SELECT id, name, uid_validity, first, edge,
+			(SELECT coalesce(sum(length(memories)), 0) FROM memory_block WHERE folder = view_folder.id)
+			FROM view_folder WHERE view = ? ORDER BY id`},
+		{&r.blocks, `SELECT memories FROM memory_block WHERE folder = ? ORDER BY block`},
+		{&r.intents, `SELECT id, made, deeds FROM intent WHERE view = ? ORDER BY id`},
+	} {
+		var err error
+		if *q.stmt, err = db.PrepareContext(ctx, q.text); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
 // View implements Store.
 func (f *file) View(ctx context.Context, key ViewKey) (View, error) {
 	end, err := f.begin()
@@ -17,40 +46,43 @@ func (f *file) View(ctx context.Context, key ViewKey) (View, error) {
 		return View{}, err
 	}
 	defer end()
-	v, err := readView(ctx, f.reads, key)
+	v, err := f.views.read(ctx, key)
 	return v, explain(f.path, "read what is remembered of "+printable(key), err)
 }
 
 // printable is the key in an error.
 func printable(key ViewKey) string { return fmt.Sprintf("%q", key.Maildrop+" "+key.View) }
 
-// readView reads a view as it is at one moment.
-func readView(ctx context.Context, db *sql.DB, key ViewKey) (v View, err error) {
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
+// read reads a view as it is at one moment.
+func (r *viewReader) read(ctx context.Context, key ViewKey) (View, error) {
+	v, id, err := readHead(r.head.QueryRowContext(ctx, key.Maildrop, key.View))
+	if err != nil || id == 0 {
 		return v, err
+	}
+	tx, err := r.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return View{}, err
 	}
 	defer func() { _ = tx.Rollback() }() // nothing is written
-	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM held WHERE maildrop = ?)`, key.Maildrop).Scan(&v.Held); err != nil {
-		return v, err
-	}
-	var id int64
-	var undo, back []byte
-	err = tx.QueryRowContext(ctx, `SELECT id, begun, undo, back FROM view WHERE maildrop = ? AND name = ?`, key.Maildrop, key.View).
-		Scan(&id, &v.Begun, &undo, &back)
-	if errors.Is(err, sql.ErrNoRows) {
-		return v, nil
+	v, id, err = readHead(tx.StmtContext(ctx, r.head).QueryRowContext(ctx, key.Maildrop, key.View))
+	if err == nil {
+		v.Folders, err = r.readFolders(ctx, tx, id)
 	}
 	if err == nil {
-		err = errors.Join(readDeeds(undo, &v.Undo), readDeeds(back, &v.Back))
-	}
-	if err == nil {
-		v.Folders, err = readFolders(ctx, tx, id)
-	}
-	if err == nil {
-		v.Intents, err = readIntents(ctx, tx, id)
+		v.Intents, err = r.readIntents(ctx, tx, id)
 	}
 	return v, err
+}
+
+// readHead returns what is not in the folders; id is 0 if there is no view.
+func readHead(row *sql.Row) (v View, id int64, err error) {
+	var number, begun sql.NullInt64
+	var undo, back []byte
+	if err := row.Scan(&v.Held, &number, &begun, &undo, &back); err != nil {
+		return v, 0, err
+	}
+	v.Begun = begun.Int64
+	return v, number.Int64, errors.Join(readDeeds(undo, &v.Undo), readDeeds(back, &v.Back))
 }
 
 func readDeeds(b []byte, into *[]Deed) error {
@@ -63,9 +95,8 @@ func readDeeds(b []byte, into *[]Deed) error {
 	return nil
 }
 
-func readFolders(ctx context.Context, tx *sql.Tx, view int64) (folders []ViewFolder, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, name, uid_validity, first, edge,
-		(SELECT coalesce(sum(length(memories)), 0) FROM memory_block WHERE folder = view_folder.id) FROM view_folder WHERE view = ? ORDER BY id`, view)
+func (r *viewReader) readFolders(ctx context.Context, tx *sql.Tx, view int64) (folders []ViewFolder, err error) {
+	rows, err := tx.StmtContext(ctx, r.folders).QueryContext(ctx, view)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +117,7 @@ func readFolders(ctx context.Context, tx *sql.Tx, view int64) (folders []ViewFol
 		if octets[i] == 0 {
 			continue
 		}
-		if folders[i].Memories, err = readMemories(ctx, tx, ids[i], octets[i]); err != nil {
+		if folders[i].Memories, err = r.readMemories(ctx, tx, ids[i], octets[i]); err != nil {
 			return nil, err
 		}
 		if folders[i].UIDValidity == 0 { // the blocks of hashes are not in order
@@ -98,8 +129,8 @@ func readFolders(ctx context.Context, tx *sql.Tx, view int64) (folders []ViewFol
 
 // readMemories reads the blocks of a folder, in their order. A sorting query
 // for all folders would copy them about first.
-func readMemories(ctx context.Context, tx *sql.Tx, folder, octets int64) ([]Memory, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT memories FROM memory_block WHERE folder = ? ORDER BY block`, folder)
+func (r *viewReader) readMemories(ctx context.Context, tx *sql.Tx, folder, octets int64) ([]Memory, error) {
+	rows, err := tx.StmtContext(ctx, r.blocks).QueryContext(ctx, folder)
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +149,8 @@ func readMemories(ctx context.Context, tx *sql.Tx, folder, octets int64) ([]Memo
 	return list, rows.Err()
 }
 
-func readIntents(ctx context.Context, tx *sql.Tx, view int64) (intents []Intent, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, made, deeds FROM intent WHERE view = ? ORDER BY id`, view)
+func (r *viewReader) readIntents(ctx context.Context, tx *sql.Tx, view int64) (intents []Intent, err error) {
+	rows, err := tx.StmtContext(ctx, r.intents).QueryContext(ctx, view)
 	if err != nil {
 		return nil, err
 	}
