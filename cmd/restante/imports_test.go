@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -87,5 +88,32 @@ func packages(t *testing.T) (all []listed) {
 			t.Fatalf("go list: %v", err)
 		}
 		all = append(all, p)
+	}
+}
+
+// TestEveryDependencyIsExplained: docs/dependencies.md has a row for each module
+// that go.mod names for ourselves.
+func TestEveryDependencyIsExplained(t *testing.T) {
+	mod, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := 0
+	for line := range strings.Lines(string(mod)) {
+		fields := strings.Fields(line)
+		if len(fields) != 2 || !strings.HasPrefix(fields[1], "v") {
+			continue
+		}
+		direct++
+		if !strings.Contains(string(doc), "| `"+fields[0]+"` |") {
+			t.Errorf("docs/dependencies.md says nothing of %s", fields[0])
+		}
+	}
+	if direct < 5 {
+		t.Errorf("go.mod names %d modules; is it read right?", direct)
 	}
 }
