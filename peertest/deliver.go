@@ -37,6 +37,28 @@ func (d *DovecotServer) DeliverFile(user, folder, file string) {
 	d.publish(path)
 }
 
+// DeliverCopies puts n copies of a message into the inbox, already seen by
+// Dovecot and with their size in the file's name; it is for mailboxes that are
+// meant to be large.
+func (d *DovecotServer) DeliverCopies(user string, n int, message []byte) {
+	d.t.Helper()
+	dir := filepath.Dir(filepath.Dir(d.maildirName(user, "INBOX")))
+	for range n {
+		name := fmt.Sprintf("%d.peertest,S=%d,W=%[2]d:2,", 1_000_000_000+d.delivered.Add(1), len(message))
+		if err := os.WriteFile(filepath.Join(dir, "cur", name), message, 0o644); err != nil {
+			d.t.Fatalf("deliver: %v", err)
+		}
+	}
+}
+
+// Forget removes what a Dovecot WithIMAPC remembers of a user's mailboxes.
+func (d *DovecotServer) Forget(user string) {
+	d.t.Helper()
+	if err := os.RemoveAll(filepath.Join(d.homes[user], "imapc")); err != nil {
+		d.t.Fatalf("%v", err)
+	}
+}
+
 // save delivers where files can not simply be put.
 func (d *DovecotServer) save(user, folder string, message []byte) {
 	d.t.Helper()

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 )
@@ -46,6 +47,24 @@ func WithMdbox() Option { return func(s *settings) { s.mdbox = true } }
 // WithCapability has the server announce this IMAP capability list instead of
 // the true one, after sign-in; commands that are not announced still work.
 func WithCapability(list string) Option { return func(s *settings) { s.capability = list } }
+
+// WithIMAPC keeps no mail of its own: what this Dovecot serves is in the
+// mailboxes of the IMAP server at addr (its imapc storage), where every user has
+// this password.
+func WithIMAPC(addr, password string) Option {
+	host, port, _ := net.SplitHostPort(addr)
+	return WithConfig(fmt.Sprintf(imapcConfig, host, port, password))
+}
+
+// Without rfc822.size it would read every message to know its size.
+const imapcConfig = `
+mail_location = imapc:~/imapc
+imapc_host = %s
+imapc_port = %s
+imapc_user = %%u
+imapc_password = %s
+imapc_features = rfc822.size
+`
 
 // WithPenalty leaves Dovecot's penalty for wrong passwords on.
 func WithPenalty() Option { return func(s *settings) { s.penalty = true } }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -107,6 +108,38 @@ func (p *POP3Conn) Text(buf []byte) ([]byte, error) {
 		}
 		if err != nil {
 			return buf, fmt.Errorf("text cut after %d octets: %w", len(text), err)
+		}
+	}
+}
+
+// Texts appends the answers to n pipelined commands to buf, as they are on the
+// wire, and returns where each text begins, behind its status line, and ends,
+// behind its terminator. Nothing but these answers may be on its way.
+func (p *POP3Conn) Texts(buf []byte, n int) (all []byte, bounds [][2]int, err error) {
+	begin, scanned := len(buf), len(buf)
+	for {
+		for len(bounds) < n {
+			at := bytes.Index(buf[scanned:], terminator)
+			if at < 0 {
+				scanned = max(begin, len(buf)-len(terminator)+1)
+				break
+			}
+			end := scanned + at + len(terminator)
+			status, _, _ := bytes.Cut(buf[begin:end], []byte("\n"))
+			bounds = append(bounds, [2]int{begin + len(status) + 1, end})
+			begin, scanned = end, end
+		}
+		if begin < len(buf) && buf[begin] != '+' {
+			return buf, bounds, fmt.Errorf("answer %d: %.80q", len(bounds)+1, buf[begin:])
+		}
+		if len(bounds) == n {
+			return buf, bounds, nil
+		}
+		_ = p.c.SetReadDeadline(time.Now().Add(p.Patience))
+		buf = slices.Grow(buf, 64<<10)
+		k, err := p.r.Read(buf[len(buf):cap(buf)])
+		if buf = buf[:len(buf)+k]; err != nil {
+			return buf, bounds, fmt.Errorf("cut in answer %d: %w", len(bounds)+1, err)
 		}
 	}
 }
