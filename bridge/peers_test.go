@@ -125,7 +125,11 @@ func TestDovecotApplyCut(t *testing.T) {
 			if left := d.Messages("alice", "INBOX"); len(left) != 1 || left[0].UID != messages[2].ID.UID {
 				t.Errorf("%v %s: %d messages left", do, at, len(left))
 			}
-			if archived := d.Messages("alice", "Archive"); len(archived) != 1 {
+			most := 1
+			if at == "UID MOVE" && do == peertest.CutAnswer {
+				most = 2 // Dovecot may still be at the first when the second comes
+			}
+			if archived := d.Messages("alice", "Archive"); len(archived) < 1 || len(archived) > most {
 				t.Errorf("%v %s: %d messages archived", do, at, len(archived))
 			}
 		}

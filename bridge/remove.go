@@ -32,7 +32,9 @@ func (s *step) move(l *link, target string) error {
 	return s.hide(l)
 }
 
-// moveTo may be repeated: what has moved is no longer there to move.
+// moveTo may be repeated: what has moved is no longer there to move. A server
+// that is still at it when it is asked again may make a second copy: rather
+// twice than lost.
 func (s *step) moveTo(l *link, target string) error {
 	return l.run(s.ctx, "move to "+printable([]byte(target)), l.u.o.ListTimeout, func() error {
 		data, err := l.client().Move(uidSet(s.uids), target).Wait()
