@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/restante-mail/restante/peertest"
 )
 
 func TestMedian(t *testing.T) {
@@ -73,16 +75,78 @@ func TestReplaceTable(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	measured := &row{figures: []figure{{"speed", "1/s"}, {"gateway", "s"}}}
-	r := newResults([]subject{{name: "old"}, {name: "new"}}, []*row{measured})
-	for _, v := range []float64{1, 2, 3} {
+	measured := &row{figures: []figure{
+		{"speed", "1/s", goals(atLeast(2, "old"), atLeast(1.5, "other"))}, {"gateway", "s", goals(noMore(2), atMost(1, "other"))},
+	}}
+	r := newResults([]subject{{name: "old"}, {name: "other"}, {name: "new"}}, []*row{measured})
+	for i, v := range []float64{1, 2, 3} {
 		r.add(measured, 0, []float64{v, math.NaN()})
-		r.add(measured, 1, []float64{2 * v, v})
+		other := []float64{math.NaN(), math.NaN()}
+		if i == 0 {
+			other[0] = 2
+		}
+		r.add(measured, 1, other)
+		r.add(measured, 2, []float64{2 * v, v})
 	}
-	want := "| | new ÷ old (interval) | old | new | unit |\n|---|---|---|---|---|\n" +
-		"| speed | **2.00** (2.00 to 2.00) | 2.00 | 4.00 | 1/s |\n" +
-		"| gateway | – | – | 2.00 | s |\n"
+	want := "| | old | other | new | unit | new ÷ old (interval) | new ÷ other (interval) | goal |\n|---|---|---|---|---|---|---|---|\n" +
+		"| speed | 2.00 | 2.00 | 4.00 | 1/s | **2.00** (2.00 to 2.00) | **1.00** (once) | ≥ 2 × old: met; ≥ 1.5 × other: **missed** |\n" +
+		"| gateway | – | – | 2.00 | s | – | – | ≤ 2: met; ≤ 1 × other: not measured |\n"
 	if got := r.table(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// Who is slow takes part in few rounds, and who has no turn leaves a gap.
+func TestTurn(t *testing.T) {
+	for _, test := range []struct {
+		every  int
+		rounds []int
+	}{
+		{0, nil}, {1, []int{0, 1, 2, 3, 4, 5}}, {2, []int{1, 3, 5}}, {once, []int{1}},
+	} {
+		r := &row{
+			figures: []figure{{name: "one"}, {name: "two"}},
+			every:   func(subject) int { return test.every },
+			measure: func(subject) ([]float64, error) { return []float64{1, 2}, nil },
+		}
+		var took []int
+		for round := range 6 {
+			values, err := r.turn(subject{}, round)
+			if err != nil || len(values) != 2 {
+				t.Fatalf("%v, %v", values, err)
+			}
+			if !math.IsNaN(values[0]) {
+				took = append(took, round)
+			}
+		}
+		if !slices.Equal(took, test.rounds) {
+			t.Errorf("every %d: took part in %v, want %v", test.every, took, test.rounds)
+		}
+	}
+}
+
+func TestChosen(t *testing.T) {
+	all := []*row{{name: "polls"}, {name: "retr4KiB"}, {name: "retr25MiB"}}
+	for words, want := range map[string]int{"": 3, "retr": 2, "polls,retr4": 2} {
+		if got, err := chosen(all, words); err != nil || len(got) != want {
+			t.Errorf("%q: %d rows, %v", words, len(got), err)
+		}
+	}
+	if _, err := chosen(all, "nothing"); err == nil {
+		t.Error("a word that no row begins with is no error")
+	}
+}
+
+func TestVerify(t *testing.T) {
+	m := maildrop{"", "", 2000, 1}
+	text := peertest.Text(0, m.size)
+	wire := append([]byte("+OK\r\n"), append(text, ".\r\n"...)...)
+	bounds := [][2]int{{5, len(wire)}}
+	if err := verify(wire, bounds, m.sums()); err != nil {
+		t.Error(err)
+	}
+	wire[100] ^= 1
+	if err := verify(wire, bounds, m.sums()); err == nil {
+		t.Error("a message that is another is no error")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,13 +14,64 @@ import (
 
 // A row is one thing that is measured. It may yield several figures.
 type row struct {
-	name    string
+	name    string // what -rows calls it
 	figures []figure
+	// every tells in which rounds a subject is measured: 1 is each, n every
+	// n-th, 0 none. 1 also takes part in the round that does not count.
+	every func(subject) int
+	// needs are the mailboxes that it reads.
+	needs []mail
+	// measure yields a value for each figure; NaN stands for what a subject
+	// has not.
 	measure func(subject) ([]float64, error)
 }
 
-// A figure is one line of the table. NaN stands for what a subject has not.
-type figure struct{ name, unit string }
+// mail is mailboxes, and how they are filled.
+type mail struct {
+	name    string
+	deliver func(upstream)
+}
+
+// A figure is one line of the table.
+type figure struct {
+	name, unit string
+	goals      []goal
+}
+
+// once is for what takes long and hardly varies.
+const once = 1 << 20
+
+// always has every subject measured in each round.
+func always(subject) int { return 1 }
+
+// allRows lists what can be measured, in the order of the table.
+func allRows(u upstream) []*row {
+	rows := pollRows(u)
+	rows = append(rows, retrieveRows()...)
+	rows = append(rows, farPollRow(u))
+	rows = append(rows, farDownloadRows(u)...)
+	return append(rows, listingRow(), listingMemoryRow(), idleRow(false), idleRow(true))
+}
+
+// chosen keeps the rows whose names begin with one of the words; no words are
+// all.
+func chosen(all []*row, words string) (rows []*row, err error) {
+	if words == "" {
+		return all, nil
+	}
+	for word := range strings.SplitSeq(words, ",") {
+		found := false
+		for _, r := range all {
+			if strings.HasPrefix(r.name, word) {
+				rows, found = append(rows, r), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("no row begins with %q", word)
+		}
+	}
+	return rows, nil
+}
 
 const (
 	pollClients  = 16 // at once, each with a mailbox of its own
@@ -27,83 +79,87 @@ const (
 	pollsEach    = 40 // of a client in one round
 )
 
-// retrievals are mailboxes that are downloaded message by message; each takes a
-// good part of a second.
-var retrievals = []struct {
-	name, user  string
-	size, count int
-}{
-	{"4 KiB", "small", 4 << 10, 4000},
-	{"75 KiB", "medium", 75 << 10, 800},
-	{"25 MiB", "large", 25 << 20, 12},
-}
+func pollUser(i int) string { return fmt.Sprintf("poll%d", i) }
 
-func rows(d *peertest.DovecotServer) []*row {
-	all := []*row{{
+var pollMail = mail{"poll", func(u upstream) {
+	for i := range pollClients {
+		for n := range pollMessages {
+			u.Deliver(pollUser(i), "INBOX", peertest.Text(n, 4<<10))
+		}
+	}
+}}
+
+func pollRows(u upstream) []*row {
+	return []*row{{
 		name: "polls",
 		figures: []figure{
-			{"polls, 16 clients at once", "1/s"},
-			{"processor time for 1,000 polls, in all", "s"},
-			{"… of the gateway", "s"},
-			{"… of Dovecot", "s"},
+			{"polls, warm", "1/s", goals(atLeast(1.5, nativeName), atLeast(5, imapcName))},
+			{"… processor time for 1,000, gateway", "s", goals(atMost(0.2, imapcName))},
+			{"… processor time for 1,000, upstream", "s", goals(noMore(0.3))},
 		},
-		measure: func(s subject) ([]float64, error) { return polls(s, d) },
+		every:   always,
+		needs:   []mail{pollMail},
+		measure: func(s subject) ([]float64, error) { return polls(s, s.plain, u) },
+	}, {
+		name: "tlspolls",
+		figures: []figure{
+			{"polls with TLS, warm", "1/s", goals(atLeast(1, nativeName), atLeast(2, imapcName))},
+			{"… processor time for 1,000, gateway", "s", nil},
+			{"… processor time for 1,000, upstream", "s", nil},
+		},
+		every:   always,
+		needs:   []mail{pollMail},
+		measure: func(s subject) ([]float64, error) { return polls(s, s.tls, u) },
+	}, {
+		name:    "coldpolls",
+		figures: []figure{{"polls, each with a new connection upstream", "1/s", goals(atLeast(1.5, imapcName))}},
+		every:   always,
+		needs:   []mail{pollMail},
+		measure: func(s subject) ([]float64, error) {
+			at := s.plain
+			if s.restante != nil {
+				at = s.restante.cold
+			}
+			figures, err := polls(s, at, u)
+			return figures[:1], err
+		},
 	}}
-	for _, m := range retrievals {
-		want := sums(m.count, m.size)
-		all = append(all, &row{
-			name:    "RETR " + m.name,
-			figures: []figure{{"RETR one by one, messages of " + m.name, "MB/s"}},
-			measure: func(s subject) ([]float64, error) { return retrieve(s, m.user, m.size, want) },
-		})
-	}
-	all = append(all, &row{
-		name:    "memory",
-		figures: []figure{{"memory of the gateway at rest, after the row above", "MB"}},
-		measure: memory,
-	})
-	return all
 }
 
 // polls has all clients sign in, STAT, UIDL and QUIT again and again.
-func polls(s subject, d *peertest.DovecotServer) ([]float64, error) {
-	gatewayBefore, upstreamBefore := s.cpu(d)
+func polls(s subject, at place, u upstream) ([]float64, error) {
+	gatewayBefore, upstreamBefore := s.cpu(u.DovecotServer)
 	errs := make([]error, pollClients)
 	var all sync.WaitGroup
 	start := time.Now()
 	for i := range pollClients {
-		all.Add(1)
-		go func() {
-			defer all.Done()
+		all.Go(func() {
 			for range pollsEach {
 				if errs[i] == nil {
-					errs[i] = poll(s.addr, pollUser(i))
+					errs[i] = poll(at, pollUser(i))
 				}
 			}
-		}()
+		})
 	}
 	all.Wait()
 	took := time.Since(start)
-	gatewayAfter, upstreamAfter := s.cpu(d)
+	gatewayAfter, upstreamAfter := s.cpu(u.DovecotServer)
 	const count = pollClients * pollsEach
 	gateway := (gatewayAfter - gatewayBefore).Seconds() * 1000 / count
-	upstream := (upstreamAfter - upstreamBefore).Seconds() * 1000 / count
-	own := gateway
 	if s.gateway == 0 {
-		own = math.NaN()
+		gateway = math.NaN()
 	}
-	return []float64{count / took.Seconds(), gateway + upstream, own, upstream}, errors.Join(errs...)
+	return []float64{
+		count / took.Seconds(), gateway, (upstreamAfter - upstreamBefore).Seconds() * 1000 / count,
+	}, errors.Join(errs...)
 }
 
-func poll(addr, user string) error {
-	c, err := peertest.DialPOP3(addr, nil)
+func poll(at place, user string) error {
+	c, err := at.login(user)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if err := c.Login(user, password); err != nil {
-		return err
-	}
 	stat, err := c.Do("STAT")
 	if err != nil {
 		return err
@@ -118,59 +174,137 @@ func poll(addr, user string) error {
 	return err
 }
 
-// sums are the SHA-256 of the messages that build delivers.
-func sums(count, size int) (all [][sha256.Size]byte) {
-	for n := range count {
-		all = append(all, sha256.Sum256(peertest.Text(n, size)))
+// A maildrop is a user's messages, all of one size.
+type maildrop struct {
+	name, user  string
+	size, count int
+}
+
+// retrievals are mailboxes that are downloaded; each takes a good part of a second.
+var retrievals = []maildrop{
+	{"4 KiB", "small", 4 << 10, 2000},
+	{"75 KiB", "medium", 75 << 10, 400},
+	{"25 MiB", "large", 25 << 20, 6},
+}
+
+func (m maildrop) mail() mail {
+	return mail{m.user, func(u upstream) {
+		for n := range m.count {
+			u.Deliver(m.user, "INBOX", peertest.Text(n, m.size))
+		}
+	}}
+}
+
+// sums are the SHA-256 of its messages.
+func (m maildrop) sums() (all [][sha256.Size]byte) {
+	for n := range m.count {
+		all = append(all, sha256.Sum256(peertest.Text(n, m.size)))
 	}
 	return all
 }
 
-// retrieve downloads a mailbox, one RETR after another. The clock runs from the
-// first RETR to the last octet; sums are compared when it has stopped.
-func retrieve(s subject, user string, size int, want [][sha256.Size]byte) ([]float64, error) {
-	c, err := peertest.DialPOP3(s.addr, nil)
+func retrieveRows() (rows []*row) {
+	for _, m := range retrievals {
+		want := sync.OnceValue(m.sums)
+		for _, secure := range []bool{false, true} {
+			rows = append(rows, retrieveRow(m, secure, want))
+		}
+	}
+	return rows
+}
+
+// retrieveRow downloads; want is what has to come.
+func retrieveRow(m maildrop, secure bool, want func() [][sha256.Size]byte) *row {
+	suffix, name := "", "retr"
+	if secure {
+		suffix, name = ", TLS", "tlsretr"
+	}
+	g := goals(atLeast(0.9, nativeName), atLeast(1.3, imapcName))
+	return &row{
+		name: name + strings.ReplaceAll(m.name, " ", ""),
+		figures: []figure{
+			{"RETR " + m.name + suffix + ", one by one", "MB/s", g},
+			{"RETR " + m.name + suffix + ", pipelined", "MB/s", g},
+		},
+		every: always,
+		needs: []mail{m.mail()},
+		measure: func(s subject) ([]float64, error) {
+			at := s.plain
+			if secure {
+				at = s.tls
+			}
+			single, err := throughput(at, m, oneByOne, want())
+			if err != nil {
+				return nil, err
+			}
+			many, err := throughput(at, m, pipelined, want())
+			return []float64{single, many}, err
+		},
+	}
+}
+
+// throughput in MB/s, from the first RETR to the last octet.
+func throughput(at place, m maildrop, retrieve retriever, want [][sha256.Size]byte) (float64, error) {
+	c, err := at.login(m.user)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	defer c.Close()
-	if err := c.Login(user, password); err != nil {
-		return nil, err
-	}
 	if _, err := c.Do("STAT"); err != nil {
-		return nil, err
+		return 0, err
 	}
-	all := make([]byte, 0, len(want)*(size+size/50+1024))
-	ends := make([]int, len(want))
+	buf := make([]byte, 0, m.count*(m.size+m.size/50+1024))
 	start := time.Now()
-	for i := range want {
-		if _, err := c.Do(fmt.Sprintf("RETR %d", i+1)); err != nil {
-			return nil, err
-		}
-		if all, err = c.Text(all); err != nil {
-			return nil, err
-		}
-		ends[i] = len(all)
+	all, bounds, err := retrieve(c, buf, m.count)
+	if err != nil {
+		return 0, err
 	}
 	took := time.Since(start)
 	if _, err := c.Do("QUIT"); err != nil {
-		return nil, err
+		return 0, err
 	}
-	from := 0
-	for i, end := range ends {
-		if sha256.Sum256(peertest.Unstuff(all[from:end])) != want[i] {
-			return nil, fmt.Errorf("message %d is not what was delivered", i+1)
-		}
-		from = end
-	}
-	return []float64{float64(len(want)*size) / 1e6 / took.Seconds()}, nil
+	return float64(m.count*m.size) / 1e6 / took.Seconds(), verify(all, bounds, want)
 }
 
-// memory is the gateway's; Dovecot's own pop3d has a process for each session
-// and none at rest.
-func memory(s subject) ([]float64, error) {
-	if s.gateway == 0 {
-		return []float64{math.NaN()}, nil
+// A retriever retrieves n messages: the octets, and where each message is.
+type retriever func(c *peertest.POP3Conn, buf []byte, n int) ([]byte, [][2]int, error)
+
+// oneByOne sends a RETR when the message before is there.
+func oneByOne(c *peertest.POP3Conn, buf []byte, n int) (all []byte, bounds [][2]int, err error) {
+	for i := range n {
+		if _, err := c.Do(fmt.Sprintf("RETR %d", i+1)); err != nil {
+			return nil, nil, err
+		}
+		from := len(buf)
+		if buf, err = c.Text(buf); err != nil {
+			return nil, nil, err
+		}
+		bounds = append(bounds, [2]int{from, len(buf)})
 	}
-	return []float64{float64(peertest.Resident(s.gateway)) * 1024 / 1e6}, nil
+	return buf, bounds, nil
+}
+
+// pipelined sends all commands at once.
+func pipelined(c *peertest.POP3Conn, buf []byte, n int) ([]byte, [][2]int, error) {
+	var commands strings.Builder
+	for i := range n {
+		fmt.Fprintf(&commands, "RETR %d\r\n", i+1)
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- c.Send(commands.String()) }()
+	all, bounds, err := c.Texts(buf, n)
+	if err != nil {
+		c.Close() // so that Send ends
+	}
+	return all, bounds, errors.Join(err, <-sent)
+}
+
+// verify compares what came with what was delivered.
+func verify(all []byte, bounds [][2]int, want [][sha256.Size]byte) error {
+	for i, b := range bounds {
+		if sha256.Sum256(peertest.Unstuff(all[b[0]:b[1]])) != want[i] {
+			return fmt.Errorf("message %d is not what was delivered", i+1)
+		}
+	}
+	return nil
 }

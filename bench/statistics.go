@@ -5,9 +5,10 @@ import (
 	"slices"
 )
 
-// median of values; NaN if there are none.
+// median of values that are no NaN; NaN if there are none.
 func median(values []float64) float64 {
-	v := slices.Sorted(slices.Values(values))
+	v := slices.DeleteFunc(slices.Clone(values), math.IsNaN)
+	slices.Sort(v)
 	switch n := len(v); {
 	case n == 0:
 		return math.NaN()

@@ -33,17 +33,21 @@ func (r *results) add(row *row, subject int, figures []float64) {
 	}
 }
 
-// table is in Markdown: first the ratios to the first subject, then medians.
+// table is in Markdown: medians, the last subject's ratios to the others, and
+// what of its goals is met.
 func (r *results) table() string {
+	others := r.subjects[:len(r.subjects)-1]
+	ours := r.subjects[len(others)].name
 	var b strings.Builder
 	b.WriteString("| |")
-	for _, s := range r.subjects[1:] {
-		fmt.Fprintf(&b, " %s ÷ %s (interval) |", s.name, r.subjects[0].name)
-	}
 	for _, s := range r.subjects {
 		fmt.Fprintf(&b, " %s |", s.name)
 	}
-	b.WriteString(" unit |\n|---|" + strings.Repeat("---|", 2*len(r.subjects)) + "\n")
+	b.WriteString(" unit |")
+	for _, s := range others {
+		fmt.Fprintf(&b, " %s ÷ %s (interval) |", ours, s.name)
+	}
+	b.WriteString(" goal |\n|---|" + strings.Repeat("---|", 2*len(r.subjects)+1) + "\n")
 	for _, row := range r.rows {
 		for i, f := range row.figures {
 			r.line(&b, f, i, r.values[row])
@@ -53,20 +57,36 @@ func (r *results) table() string {
 }
 
 func (r *results) line(b *strings.Builder, f figure, i int, values [][][]float64) {
+	last := len(r.subjects) - 1
 	fmt.Fprintf(b, "| %s |", f.name)
-	for s := range r.subjects[1:] {
-		q := ratios(values[s+1][i], values[0][i])
-		low, high := interval(q)
-		if len(q) == 0 {
-			b.WriteString(" – |")
-			continue
-		}
-		fmt.Fprintf(b, " **%.2f** (%.2f to %.2f) |", median(q), low, high)
-	}
 	for s := range r.subjects {
 		fmt.Fprintf(b, " %s |", rounded(median(values[s][i])))
 	}
-	fmt.Fprintf(b, " %s |\n", f.unit)
+	fmt.Fprintf(b, " %s |", f.unit)
+	// What goals are about: by the name of who it is compared with.
+	reached := map[string]float64{"": median(values[last][i])}
+	for s, other := range r.subjects[:last] {
+		q := ratios(values[last][i], values[s][i])
+		reached[other.name] = median(q)
+		fmt.Fprintf(b, " %s |", withInterval(q))
+	}
+	var said []string
+	for _, g := range f.goals {
+		said = append(said, g.judge(reached[g.against]))
+	}
+	fmt.Fprintf(b, " %s |\n", strings.Join(said, "; "))
+}
+
+func withInterval(q []float64) string {
+	low, high := interval(q)
+	switch len(q) {
+	case 0:
+		return "–"
+	case 1:
+		return fmt.Sprintf("**%s** (once)", rounded(q[0]))
+	default:
+		return fmt.Sprintf("**%s** (%s to %s)", rounded(median(q)), rounded(low), rounded(high))
+	}
 }
 
 // rounded writes three figures.
