@@ -85,7 +85,7 @@ func build(s *stage, words string) (*results, error) {
 			}
 		}
 	}
-	return newResults(subjects(s, u, users), rows), nil
+	return newResults(subjects(s, u), rows), nil
 }
 
 // measure takes one round: each row on all subjects, one after the other, so

@@ -106,8 +106,8 @@ func startUpstream(s *stage, users map[string]string) upstream {
 }
 
 // subjects starts all servers. Ratios are Restante's, the last.
-func subjects(s *stage, u upstream, users map[string]string) []subject {
-	return []subject{native(s, u), imapc(s, u, users), ours(s, u)}
+func subjects(s *stage, u upstream) []subject {
+	return []subject{native(s, u), imapc(s, u), ours(s, u)}
 }
 
 const (
@@ -128,9 +128,9 @@ func native(s *stage, u upstream) subject {
 }
 
 // imapc is two Dovecots, nearby and at the end of the line.
-func imapc(s *stage, u upstream, users map[string]string) subject {
+func imapc(s *stage, u upstream) subject {
 	start := func(addr string) *peertest.DovecotServer {
-		return peertest.Dovecot(s, peertest.WithPOP3(), peertest.WithUsers(users), peertest.WithIMAPC(addr, password))
+		return peertest.Dovecot(s, peertest.WithPOP3(), peertest.WithIMAPC(addr))
 	}
 	near, far := start(u.IMAPAddr()), start(u.line.imap.Addr())
 	return subject{

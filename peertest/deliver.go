@@ -54,7 +54,7 @@ func (d *DovecotServer) DeliverCopies(user string, n int, message []byte) {
 // Forget removes what a Dovecot WithIMAPC remembers of a user's mailboxes.
 func (d *DovecotServer) Forget(user string) {
 	d.t.Helper()
-	if err := os.RemoveAll(filepath.Join(d.homes[user], "imapc")); err != nil {
+	if err := os.RemoveAll(filepath.Join(d.dir, "imapc", user)); err != nil {
 		d.t.Fatalf("%v", err)
 	}
 }

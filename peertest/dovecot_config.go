@@ -16,6 +16,7 @@ type settings struct {
 	pop3, mdbox      bool
 	penalty          bool
 	capability       string
+	imapc            string
 	extra            []string
 }
 
@@ -48,23 +49,10 @@ func WithMdbox() Option { return func(s *settings) { s.mdbox = true } }
 // the true one, after sign-in; commands that are not announced still work.
 func WithCapability(list string) Option { return func(s *settings) { s.capability = list } }
 
-// WithIMAPC keeps no mail of its own: what this Dovecot serves is in the
-// mailboxes of the IMAP server at addr (its imapc storage), where every user has
-// this password.
-func WithIMAPC(addr, password string) Option {
-	host, port, _ := net.SplitHostPort(addr)
-	return WithConfig(fmt.Sprintf(imapcConfig, host, port, password))
-}
-
-// Without rfc822.size it would read every message to know its size.
-const imapcConfig = `
-mail_location = imapc:~/imapc
-imapc_host = %s
-imapc_port = %s
-imapc_user = %%u
-imapc_password = %s
-imapc_features = rfc822.size
-`
+// WithIMAPC keeps neither mail nor users of its own: what this Dovecot serves is
+// in the mailboxes of the IMAP server at addr (its imapc storage), and that server
+// judges passwords.
+func WithIMAPC(addr string) Option { return func(s *settings) { s.imapc = addr } }
 
 // WithPenalty leaves Dovecot's penalty for wrong passwords on.
 func WithPenalty() Option { return func(s *settings) { s.penalty = true } }
@@ -117,10 +105,15 @@ func (d *DovecotServer) config() string {
 	if s.penalty {
 		penalty = "0600"
 	}
+	users, host, port := fileUsers, "", ""
+	if s.imapc != "" {
+		users, location = imapcUsers, "imapc:~/imapc"
+		host, port, _ = net.SplitHostPort(s.imapc)
+	}
 	lines := strings.NewReplacer(
-		"DIR", d.dir, "USER", d.owner.user, "GROUP", d.owner.group,
+		"HOST", host, "PORT", port, "DIR", d.dir, "USER", d.owner.user, "GROUP", d.owner.group,
 		"PROTOCOLS", protocols, "LOCATION", location, "PENALTY", penalty,
-	).Replace(baseConfig)
+	).Replace(strings.Replace(baseConfig, "USERS", users, 1))
 	for _, p := range strings.Fields(protocols) {
 		lines += fmt.Sprintf(protocolConfig, p, d.ports[p], d.ports[p+"s"])
 	}
@@ -161,15 +154,7 @@ passdb {
   master = yes
   result_success = continue
 }
-passdb {
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u DIR/users
-}
-userdb {
-  driver = passwd-file
-  args = username_format=%u DIR/users
-  default_fields = uid=USER gid=GROUP
-}
+USERS
 namespace inbox {
   inbox = yes
   mailbox Trash {
@@ -195,6 +180,34 @@ service stats {
   chroot =
 }
 `
+
+// fileUsers are the users of WithUsers.
+const fileUsers = `
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u DIR/users
+}
+userdb {
+  driver = passwd-file
+  args = username_format=%u DIR/users
+  default_fields = uid=USER gid=GROUP
+}`
+
+// imapcUsers are whoever another IMAP server signs in. Without rfc822.size
+// imapc would read every message to know its size.
+const imapcUsers = `
+passdb {
+  driver = imap
+  args = host=HOST port=PORT
+  default_fields = userdb_imapc_password=%w userdb_uid=USER userdb_gid=GROUP userdb_home=DIR/imapc/%u
+}
+userdb {
+  driver = prefetch
+}
+imapc_host = HOST
+imapc_port = PORT
+imapc_user = %u
+imapc_features = rfc822.size`
 
 // protocolConfig is for one protocol: its name and two ports.
 const protocolConfig = `
