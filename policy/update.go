@@ -123,16 +123,22 @@ func (u *update) act(i int, a Act, why string, f *Fact, byClient bool) {
 
 // step adds a change of a message and of its copies.
 func (u *update) step(i int, a Act, why string) {
-	for _, i := range append([]int{i}, u.copiesOf(i)...) {
-		c, ok := a.change(u.msgs[i].ID)
-		already := a.Do == Seen && u.msgs[i].Flags.Has(upstream.Seen)
-		if !ok || already || u.leaving[i] {
-			continue
-		}
-		u.plan.Steps = append(u.plan.Steps, Step{c, i, why, a.removes()})
-		if a.removes() {
-			u.leave(i)
-		}
+	u.stepOne(i, a, why)
+	for _, other := range u.copiesOf(i) {
+		u.stepOne(other, a, why)
+	}
+}
+
+// stepOne adds a change of a message alone.
+func (u *update) stepOne(i int, a Act, why string) {
+	c, ok := a.change(u.msgs[i].ID)
+	already := a.Do == Seen && u.msgs[i].Flags.Has(upstream.Seen)
+	if !ok || already || u.leaving[i] {
+		return
+	}
+	u.plan.Steps = append(u.plan.Steps, Step{c, i, why, a.removes()})
+	if a.removes() {
+		u.leave(i)
 	}
 }
 
@@ -224,6 +230,8 @@ func (u *update) retention() {
 	u.plan.Steps = u.plan.Steps[:before:before]
 }
 
+// retire removes one message whose time is up. A copy elsewhere may have come
+// later: each is judged by itself.
 func (u *update) retire(i, n int) {
 	rule := u.p.Retain[n]
 	why := fmt.Sprintf("retain rule %d: %s", n+1, rule)
@@ -233,7 +241,7 @@ func (u *update) retire(i, n int) {
 	case u.s.Held:
 		u.refrain(i, rule.Do, why, "the account is held")
 	default:
-		u.step(i, rule.Do, why)
+		u.stepOne(i, rule.Do, why)
 	}
 }
 
