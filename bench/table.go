@@ -72,7 +72,11 @@ func (r *results) line(b *strings.Builder, f figure, i int, values [][][]float64
 	}
 	var said []string
 	for _, g := range f.goals {
-		said = append(said, g.judge(reached[g.against]))
+		v, measured := reached[g.against]
+		if !measured {
+			v = math.NaN()
+		}
+		said = append(said, g.judge(v))
 	}
 	fmt.Fprintf(b, " %s |\n", strings.Join(said, "; "))
 }
