@@ -160,4 +160,4 @@ func inWords(step policy.Step) string {
 }
 
 // Maildrop names a mailbox in the state file: whose it is, at which upstream.
-func Maildrop(upstream, user string) string { return upstream + "\n" + strings.ToLower(user) }
+func Maildrop(upstream, user string) string { return upstream + "\n" + fold(user) }

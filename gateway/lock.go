@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -56,11 +55,24 @@ func maildropOf(route Route, login upstream.Login) lockKey {
 	if user == "" {
 		user = login.User
 	}
-	key := lockKey{upstream: route.Upstream, user: strings.ToLower(user), view: route.View}
+	key := lockKey{upstream: route.Upstream, user: fold(user), view: route.View}
 	if route.Policy.Lock == policy.LockShared {
 		key.session = login.Session
 	}
 	return key
+}
+
+// fold makes one name of those that differ in the case of ASCII letters alone,
+// octet by octet. Unicode's rules would make one user of two: they read every
+// octet that is not UTF-8 as the same character, and the Kelvin sign as a k.
+func fold(user string) string {
+	octets := []byte(user)
+	for i, c := range octets {
+		if 'A' <= c && c <= 'Z' {
+			octets[i] = c + 'a' - 'A'
+		}
+	}
+	return string(octets)
 }
 
 // take waits for the maildrop to be free, and ends a session that holds it for

@@ -106,7 +106,7 @@ func (s *session) storedSizes(ctx context.Context, folder int) map[uint32]int64 
 }
 
 func (s *session) folderKey(i int) store.FolderKey {
-	return store.FolderKey{Maildrop: s.maildrop.upstream + "\n" + s.maildrop.user,
+	return store.FolderKey{Maildrop: s.maildropName(),
 		Folder: s.folders[i].Name, UIDValidity: s.folders[i].UIDValidity}
 }
 
