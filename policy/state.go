@@ -45,7 +45,7 @@ type Memory struct {
 	// is not shown.
 	Deleted, Hidden int64
 	// Wish is what is to happen to it when all views are done with it.
-	Wish Act
+	Wish Wish
 }
 
 // nothing is remembered of most messages.

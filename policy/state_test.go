@@ -243,7 +243,7 @@ func TestViewsDeleteAll(t *testing.T) {
 	if got := stepText(recent.Update(mail(1), Session{Retrieved: []int{0}}, &granted, now).Steps); got != "1 expunge" {
 		t.Errorf("held: steps %q; a client's DELE is not suspended", got)
 	}
-	wish.Deleted = 0 // it came of on_retrieve
+	wish.Wish.ByClient = false // it came of on_retrieve
 	wish.First = 1
 	if got := stepText(recent.Update(mail(1), Session{Retrieved: []int{0}}, &granted, now).Steps); got != "" {
 		t.Errorf("held: steps %q; want none", got)

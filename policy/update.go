@@ -113,7 +113,7 @@ func (u *update) act(i int, a Act, why string, f *Fact, byClient bool) {
 	case a.Do == Hide:
 		f.Hidden = u.now.Unix()
 	case a.removes() && !u.s.othersDone(i):
-		f.Hidden, f.Wish = u.now.Unix(), a
+		f.Hidden, f.Wish = u.now.Unix(), Wish{a, byClient}
 	case a.removes() && u.s.Held && !byClient:
 		u.refrain(i, a, why, "the account is held")
 	default:
@@ -167,27 +167,28 @@ func relabel(steps []Step, whyNot string) []Step {
 // it any more.
 func (u *update) grantWishes() {
 	for i := range u.msgs {
-		wish, byClient := u.wishFor(i)
+		wish := u.wishFor(i)
 		if wish.Do == "" || u.leaving[i] || !u.doneHere(i) || !u.s.othersDone(i) {
 			continue
 		}
 		const why = "every view is done with it (views_delete = all)"
-		if u.s.Held && !byClient {
-			u.refrain(i, wish, why, "the account is held")
+		if u.s.Held && !wish.ByClient {
+			u.refrain(i, wish.Act, why, "the account is held")
 			continue
 		}
-		u.step(i, wish, why)
+		u.step(i, wish.Act, why)
 	}
 }
 
 // wishFor is what some view wants done to a message; a DELE outranks the rest.
-func (u *update) wishFor(i int) (wish Act, byClient bool) {
-	for _, of := range append([][]*Memory{u.s.Of}, u.s.Others...) {
-		if m := remembered(of, i); m.Wish.Do != "" && (wish.Do == "" || m.Deleted != 0 && !byClient) {
-			wish, byClient = m.Wish, m.Deleted != 0
+func (u *update) wishFor(i int) Wish {
+	wish := remembered(u.s.Of, i).Wish
+	for _, of := range u.s.Others {
+		if other := remembered(of, i).Wish; other.Do != "" && (wish.Do == "" || other.ByClient && !wish.ByClient) {
+			wish = other
 		}
 	}
-	return wish, byClient
+	return wish
 }
 
 func (u *update) doneHere(i int) bool {

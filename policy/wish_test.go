@@ -1,0 +1,47 @@
+package policy
+
+import "testing"
+
+// A hold suspends what on_retrieve wants, even if the client deleted the message
+// under a policy that only accepts DELE; and it does not suspend what DELE wants.
+func TestHeldWish(t *testing.T) {
+	tests := []struct{ retrieve, del, want string }{
+		{"trash", "keep", ""},
+		{"trash", "hide", ""},
+		{"trash", "expunge", "1 expunge"},
+		{"seen", "expunge", "1 expunge"},
+	}
+	for _, test := range tests {
+		t.Run(test.retrieve+"/"+test.del, func(t *testing.T) {
+			p := parse(t, test.retrieve, test.del)
+			waiting := State{Held: true, Others: [][]*Memory{nil}}
+			plan := p.Update(mail(1), Session{Retrieved: []int{0}, Deleted: []int{0}}, &waiting, now)
+			known := plan.Facts[0].Memory
+			again := reread(t, known.Wish)
+			if again != known.Wish {
+				t.Fatalf("the wish %v is read as %v", known.Wish, again)
+			}
+			done := [][]*Memory{{{First: 3}}}
+			plan = p.Update(mail(1), Session{}, &State{Held: true, Of: []*Memory{&known}, Others: done}, now)
+			if got := stepText(plan.Steps); got != test.want {
+				t.Errorf("held: steps %q, want %q", got, test.want)
+			}
+			plan = p.Update(mail(1), Session{}, &State{Of: []*Memory{&known}, Others: done}, now)
+			if len(plan.Steps) != 1 {
+				t.Errorf("not held: steps %v, want one", plan.Steps)
+			}
+		})
+	}
+}
+
+func reread(t *testing.T, w Wish) (again Wish) {
+	t.Helper()
+	text, err := w.MarshalText()
+	if err == nil {
+		err = again.UnmarshalText(text)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return again
+}
