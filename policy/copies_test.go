@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -22,5 +23,20 @@ func TestRetentionJudgesEachCopy(t *testing.T) {
 	msgs[1].Arrived, s.Folders[1].First = now.Add(-40*day), 8
 	if got := stepText(p.Update(msgs, Session{}, &s, now).Steps); got != "1 expunge; 7 expunge" {
 		t.Errorf("steps %q; want both, for both are due", got)
+	}
+}
+
+// What is hidden does not come back through a copy that appears later, before or
+// after it in the list.
+func TestHiddenCopyStaysHidden(t *testing.T) {
+	p := must(t, "keep")
+	for hidden := range 2 {
+		msgs := mail(1, 2, 3)
+		msgs[0].Unique, msgs[1].Unique, msgs[1].ID.Folder, msgs[2].ID.Folder = "M1", "M1", 1, 1
+		s := State{Folders: make([]Folder, 2), Of: make([]*Memory, 3)}
+		s.Of[hidden] = &Memory{Deleted: 5, Hidden: 5}
+		if got := shownUIDs(msgs, p.View(msgs, &s, now)); !slices.Equal(got, []uint32{3}) {
+			t.Errorf("copy %d is hidden: shown %v, want the other message alone", hidden, got)
+		}
 	}
 }

@@ -16,21 +16,32 @@ type Verdict struct {
 func (p Policy) View(msgs []upstream.Message, s *State, now time.Time) []Verdict {
 	verdicts := make([]Verdict, len(msgs))
 	edges := p.Edges(msgs, s)
-	var shown map[string]bool // names of messages; only a name that the server vouches for makes a copy
+	var copies map[string]string // why a message is not shown again, by its name; only a name that the server vouches for makes a copy
 	if severalFolders(msgs) {
-		shown = make(map[string]bool, len(msgs))
+		copies = hiddenCopies(msgs, s)
 	}
 	for i := range msgs {
 		why := p.hides(&msgs[i], remembered(s.Of, i), s, edges, now)
-		if name := msgs[i].Unique; why == "" && shown != nil && name != "" {
-			if shown[name] {
-				why = "another folder shows the same message"
+		if name := msgs[i].Unique; why == "" && copies != nil && name != "" {
+			if why = copies[name]; why == "" {
+				copies[name] = "another folder shows the same message"
 			}
-			shown[name] = true
 		}
 		verdicts[i] = Verdict{Show: why == "", Why: why}
 	}
 	return verdicts
+}
+
+// hiddenCopies finds the messages that are remembered as hidden in some folder:
+// one that is copied or moved afterwards does not come back.
+func hiddenCopies(msgs []upstream.Message, s *State) map[string]string {
+	copies := make(map[string]string, len(msgs))
+	for i := range msgs {
+		if name := msgs[i].Unique; name != "" && remembered(s.Of, i).Hidden != 0 {
+			copies[name] = "a copy of a message that is hidden"
+		}
+	}
+	return copies
 }
 
 // hides returns why a message is not shown, or "". A message whose arrival the
