@@ -52,9 +52,7 @@ func (p Policy) Update(msgs []upstream.Message, done Session, s *State, now time
 		u.touched[i] = touch{retrieved: u.touched[i].retrieved, deleted: true}
 	}
 	u.clientsWish()
-	if s.Others != nil {
-		u.grantWishes()
-	}
+	u.grantWishes()
 	u.retention()
 	if p.DryRun {
 		u.plan = Plan{Dry: append(relabel(u.plan.Steps, "dry_run"), u.plan.Dry...), Alert: u.plan.Alert}
@@ -164,14 +162,14 @@ func relabel(steps []Step, whyNot string) []Step {
 }
 
 // grantWishes removes what some view wanted removed, now that no view waits for
-// it any more.
+// it any more: the others are done with it, or the route has no others now.
 func (u *update) grantWishes() {
 	for i := range u.msgs {
 		wish := u.wishFor(i)
 		if wish.Do == "" || u.leaving[i] || !u.doneHere(i) || !u.s.othersDone(i) {
 			continue
 		}
-		const why = "every view is done with it (views_delete = all)"
+		const why = "no view waits for it any more"
 		if u.s.Held && !wish.ByClient {
 			u.refrain(i, wish.Act, why, "the account is held")
 			continue

@@ -45,3 +45,13 @@ func reread(t *testing.T, w Wish) (again Wish) {
 	}
 	return again
 }
+
+// A wish is granted, too, when the route has no other views to wait for any more.
+func TestWishWithoutOtherViews(t *testing.T) {
+	p := must(t, "classic")
+	known := Memory{Deleted: 5, Hidden: 5, Wish: Wish{Act{Do: Expunge}, true}}
+	plan := p.Update(mail(1, 2), Session{}, &State{Of: []*Memory{&known}}, now)
+	if got := stepText(plan.Steps); got != "1 expunge" {
+		t.Errorf("steps %q; want what the client deleted expunged", got)
+	}
+}
