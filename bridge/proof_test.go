@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/restante-mail/restante/upstream"
 )
 
 // TestRemembered: what a folder may honestly do between two sessions costs no
@@ -205,5 +207,42 @@ func TestBrokenMemory(t *testing.T) {
 	b.visit(t, u)
 	if disk.saves != 2 {
 		t.Errorf("later, saved %d times", disk.saves)
+	}
+}
+
+// TestMoveToItself: a message that is moved to the folder that it is in is
+// still there, also for the next session.
+func TestMoveToItself(t *testing.T) {
+	for _, c := range []struct{ folder, target string }{{"INBOX", "inbox"}, {`\Trash`, "Bin"}, {"Bin", `\Trash`}} {
+		t.Run(c.folder+" to "+c.target, func(t *testing.T) {
+			b := newBox(20)
+			u := b.serve(t).remembering(nil)
+			login := alice
+			login.Folders = []string{c.folder}
+			listed := func() []upstream.Message {
+				m, err := u.Open(t.Context(), login)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				messages, err := m.Messages(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(messages) == 20 {
+					r := m.Apply(t.Context(), []upstream.Change{{ID: messages[7].ID, Do: upstream.Move, Target: c.target}})
+					if r[0].Err != nil {
+						t.Fatal(r[0].Err)
+					}
+				}
+				return messages
+			}
+			listed()
+			b.change(func() { b.letters = slices.Delete(b.letters, 3, 4) })
+			messages := listed()
+			if want := b.truth(); !slices.Equal(messages, want) {
+				t.Errorf("listed %v, want %v", messages, want)
+			}
+		})
 	}
 }

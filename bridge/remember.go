@@ -28,7 +28,7 @@ func (m *mailbox) listingKey(folder string) string {
 func (m *mailbox) noteRemoved(changes []upstream.Change, results []upstream.Result) {
 	for i, c := range changes {
 		gone := results[i].Err == nil && !results[i].Hidden && (c.Do == upstream.Expunge || c.Do == upstream.Move)
-		if !gone || c.ID.Folder >= len(m.learned) {
+		if !gone || c.ID.Folder >= len(m.learned) || m.stays(c) {
 			continue
 		}
 		l := &m.learned[c.ID.Folder]
@@ -37,6 +37,15 @@ func (m *mailbox) noteRemoved(changes []upstream.Change, results []upstream.Resu
 		}
 		l.removed[c.ID.UID] = true
 	}
+}
+
+// stays tells whether it is a move to where the message is: nothing is done.
+func (m *mailbox) stays(c upstream.Change) bool {
+	target := c.Target
+	if found, ok := m.uses[target]; ok {
+		target = found
+	}
+	return c.Do == upstream.Move && sameFolder(target, m.folders[c.ID.Folder].name)
 }
 
 // remember keeps the listings for the next session.
