@@ -101,6 +101,7 @@ type reader struct {
 	off     int64 // octets given so far
 	b       *body // nil between pieces
 	resumed bool
+	pieces  bool  // more of it is asked for piece by piece: nothing else goes behind one
 	alone   bool  // reading ahead failed: nothing else is to be asked for with it
 	err     error // final
 }
@@ -207,7 +208,7 @@ func (r *reader) Read(p []byte) (int, error) {
 // given counts, and asks for more before the connection has nothing to do.
 func (r *reader) given(n int) {
 	r.m.u.octets.read.Add(int64(n))
-	if r.b.left <= r.m.course.window() {
+	if !r.pieces && r.b.left <= r.m.course.window() {
 		r.m.askAhead()
 	}
 }
@@ -221,6 +222,10 @@ func (r *reader) pieceDone() error {
 	}
 	if r.total < 0 {
 		r.piece = maxDrain // more is wanted than was guessed; may still be closed cheaply
+	}
+	if !r.pieces {
+		r.pieces = true
+		r.m.course.fault() // what comes behind the piece is in the way of the next
 	}
 	return nil
 }
@@ -247,7 +252,7 @@ func (r *reader) resume(broke error) error {
 		return broke
 	}
 	r.m.willWait()
-	r.resumed, r.piece = true, resumePiece
+	r.resumed, r.piece, r.pieces = true, resumePiece, true
 	err := r.m.once(r.ctx, r.id.Folder, r.unchanged)
 	if err == nil && r.off == r.total {
 		err = io.EOF // all had come but the server's OK

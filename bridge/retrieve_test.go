@@ -449,3 +449,41 @@ func everything(ctx context.Context, m *mailbox) error {
 	r.Close()
 	return m.Apply(ctx, []upstream.Change{{ID: upstream.ID{UID: 11}, Do: upstream.Expunge}})[0].Err
 }
+
+// TestResumeAhead: the rest of a message that others follow comes in several
+// pieces, over the one connection that replaces what broke.
+func TestResumeAhead(t *testing.T) {
+	all := append([]string{text(400 << 10), text(3 << 20)}, someTexts(20, 300<<10)...)
+	f := newFake(t, all...)
+	whole(f, func(c *fakeConn, session int, answer string) {
+		if at := strings.Index(answer, "UID 12 "); session == 1 && at >= 0 {
+			c.send("%s", answer[:at+1<<20])
+			c.Close()
+			return
+		}
+		c.send("%s", answer)
+	})
+	m := f.expecting()
+	for i, want := range all[:4] {
+		reads(t, m, 11+i, want)
+	}
+	if n := f.countSessions(); n != 2 {
+		t.Errorf("%d sessions, want 2", n)
+	}
+}
+
+// TestTopPiecesAhead: TOP of large messages in sequence, of which more is
+// wanted than was guessed, does not lose the connection at each piece.
+func TestTopPiecesAhead(t *testing.T) {
+	all := someTexts(10, 2<<20)
+	f := newFake(t, all...)
+	m := f.expecting()
+	for i, want := range all {
+		if got, err := read(t, m, uint32(11+i), upstream.Part{Lines: 1000}); got != want || err != nil {
+			t.Fatalf("UID %d: %d octets, want %d; %v", 11+i, len(got), len(want), err)
+		}
+	}
+	if n := f.countSessions(); n > 2 {
+		t.Errorf("%d sessions: the connection was given up again and again", n)
+	}
+}
