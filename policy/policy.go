@@ -224,7 +224,7 @@ func (p Policy) Expire() string {
 
 // ExpireDays is the least number of days that a message stays, if there is one.
 func (p Policy) ExpireDays() (days int64, limited bool) {
-	if p.OnRetrieve.removes() || p.OnRetrieve.Do == Hide {
+	if p.OnRetrieve.removes() || p.OnRetrieve.Do == Hide || p.OnRetrieve.Do == Seen && p.UnseenOnly {
 		return 0, true
 	}
 	least := p.MaxAge

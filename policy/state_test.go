@@ -265,6 +265,8 @@ func TestExpire(t *testing.T) {
 		}, "3"},
 		{func(p *Policy) { p.Retain = []Rule{{Since: SinceDeleted, After: Age(day)}} }, "NEVER"},
 		{func(p *Policy) { p.Newest = 10 }, ""},
+		{func(p *Policy) { p.UnseenOnly = true }, "0"}, // with on_retrieve = seen
+		{func(p *Policy) { p.UnseenOnly, p.OnRetrieve.Do = true, Nothing }, "NEVER"},
 	}
 	for i, test := range tests {
 		p := must(t, "keep")
