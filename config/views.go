@@ -69,6 +69,9 @@ func (r Route) as(base, view string) Route {
 		r.Policy, r.PolicyName = other.Policy, other.PolicyName
 	}
 	r.Forget = view == recentView
+	if r.Forget && r.Policy.Lock == "" {
+		r.Policy.Lock = policy.LockShared // it serves any number of clients
+	}
 	if !r.views.all || r.Forget {
 		return r
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/restante-mail/restante/policy"
 )
 
 const withViews = "state = \"s.db\"\n" + somewhere + "[[route]]\nuser = \"*@example.com\"\nidentity = \"{local}@example.net\"\n" +
@@ -37,8 +39,9 @@ func TestViewsAreSplit(t *testing.T) {
 	for _, test := range tests {
 		r, _ := s.Route(test.user, netip.Addr{}, "")
 		identity, err := r.Identity(r.Base)
-		if err != nil || identity != test.identity || r.View != test.view || r.PolicyName != test.policy || r.Forget != (test.view == "recent") {
-			t.Errorf("%s: %q, view %q, policy %s, forget %v, %v; want %+v", test.user, identity, r.View, r.PolicyName, r.Forget, err, test)
+		if err != nil || identity != test.identity || r.View != test.view || r.PolicyName != test.policy || r.Forget != (test.view == "recent") ||
+			(r.Policy.Lock == policy.LockShared) != r.Forget {
+			t.Errorf("%s: %q, view %q, policy %s, forget %v, lock %q, %v; want %+v", test.user, identity, r.View, r.PolicyName, r.Forget, r.Policy.Lock, err, test)
 		}
 	}
 }
