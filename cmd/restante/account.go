@@ -4,6 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -70,15 +74,35 @@ func (o *accountOptions) find(user string) (path string, key store.ViewKey, err 
 	if c.State == "" {
 		return "", key, fmt.Errorf("%s names no state file: nothing is remembered of anybody", o.config)
 	}
-	r, ok := c.Route(o.name(user), client, o.listener)
-	if !ok {
-		return "", key, fmt.Errorf("no route matches user %q; routes may depend on --client and --listener", o.name(user))
-	}
-	if o.view != "" && r.View == "" {
-		return "", key, fmt.Errorf("the route of %q declares no view %q", user, o.view)
+	r, err := o.route(c, user, client)
+	if err != nil {
+		return "", key, err
 	}
 	identity, err := r.Identity(r.Base)
 	return c.State, store.ViewKey{Maildrop: gateway.Maildrop(r.Upstream.Name, identity), View: r.View}, err
+}
+
+// route is the one that the login would take. A view that is not declared would
+// be part of the user's name: it is refused.
+func (o *accountOptions) route(c *config.Snapshot, user string, client netip.Addr) (config.Route, error) {
+	r, ok := c.Route(o.name(user), client, o.listener)
+	switch {
+	case !ok:
+		return r, fmt.Errorf("no route matches user %q; routes may depend on --client and --listener", o.name(user))
+	case o.view != "" && !strings.EqualFold(o.view, r.View):
+		return r, fmt.Errorf("the route of %q declares no view %q", user, o.view)
+	}
+	return r, nil
+}
+
+// printable is a name from a mail server as a terminal may see it: quoted if
+// there is anything in it that does not print.
+func printable(name string) string {
+	unprintable := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+	if strings.ContainsFunc(name, unprintable) {
+		return strconv.Quote(name)
+	}
+	return name
 }
 
 // argumentCount refuses a call with another number of arguments.
@@ -127,7 +151,7 @@ func tellUndone(c *cobra.Command, u store.Undone) error {
 		{u.Lost, "lost: expunged, or moved where the server did not say"},
 	} {
 		for _, d := range part.deeds {
-			fmt.Fprintf(c.OutOrStdout(), "%s UID %d (UIDL %s): %s\n", d.Folder, d.Key, d.UIDL, part.what)
+			fmt.Fprintf(c.OutOrStdout(), "%s UID %d (UIDL %s): %s\n", printable(d.Folder), d.Key, printable(d.UIDL), part.what)
 		}
 	}
 	switch {

@@ -98,6 +98,9 @@ func (o *explainOptions) explain(ctx context.Context, path, user string, passwor
 	if err != nil {
 		return nil, err
 	}
+	if _, err := o.route(c, user, client); err != nil {
+		return nil, err
+	}
 	silent := logrus.New()
 	silent.SetOutput(io.Discard)
 	servers, err := openUpstreams(c, nil, nil, silent)
@@ -137,7 +140,7 @@ func (o *explainOptions) write(out io.Writer, e *gateway.Explanation) error {
 		if m.Number == 0 {
 			number = "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%s\n", number, m.Folder, m.UID, arrived(m.Arrived), m.Size, strings.Join(reasons(m), "; "))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%s\n", number, printable(m.Folder), m.UID, arrived(m.Arrived), m.Size, printable(strings.Join(reasons(m), "; ")))
 	}
 	return w.Flush()
 }
@@ -184,7 +187,7 @@ func (o *explainOptions) compare(out io.Writer, before, after *gateway.Explanati
 	changes := map[string]*change{}
 	note := func(what string, m gateway.Explained) {
 		if changes[what] == nil {
-			changes[what] = &change{What: what, Example: fmt.Sprintf("%s UID %d, arrived %s", m.Folder, m.UID, arrived(m.Arrived))}
+			changes[what] = &change{What: what, Example: fmt.Sprintf("%s UID %d, arrived %s", printable(m.Folder), m.UID, arrived(m.Arrived))}
 			order = append(order, changes[what])
 		}
 		changes[what].Count++
@@ -206,7 +209,7 @@ func (o *explainOptions) compare(out io.Writer, before, after *gateway.Explanati
 	}
 	fmt.Fprintf(out, "%s instead of %s: %d messages are shown instead of %d\n", after.Policy, before.Policy, shown(after), shown(before))
 	for _, c := range order {
-		fmt.Fprintf(out, "%6d  %s (such as %s)\n", c.Count, c.What, c.Example)
+		fmt.Fprintf(out, "%6d  %s (such as %s)\n", c.Count, printable(c.What), c.Example)
 	}
 	return nil
 }

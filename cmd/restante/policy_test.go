@@ -10,9 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/restante-mail/restante/gateway"
 	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/secret"
+	"github.com/restante-mail/restante/store"
 )
 
 // command runs a command line, with a password on its standard input.
@@ -162,11 +165,30 @@ func TestCommandMistakes(t *testing.T) {
 		"hold alice on --client x --config " + conf:         "--client",
 		"policy explain alice --deleted 9 --config " + conf: "no message 9",
 		"policy explain bob --config " + conf:               "sign in",
+		"policy explain alice --view fax --config " + conf:  "declares no view",
 		"policy approve x --config " + conf:                 "unknown command or argument",
 		"state forget alice --state x":                      "--config FILE",
 	} {
 		if out, err := command(t, strings.Fields(line)...); err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%s: %v, want %q\n%s", line, err, part, out)
 		}
+	}
+}
+
+// What a mail server calls its folders cannot command the terminal.
+func TestNamesArePrintable(t *testing.T) {
+	e := &gateway.Explanation{Messages: []gateway.Explained{{Folder: "a\x1b[2J\tb", UID: 7, Then: []string{"move to c\x1b]0;d"}}, {Folder: "Entwürfe"}}}
+	var out bytes.Buffer
+	if err := new(explainOptions).write(&out, e); err != nil {
+		t.Fatal(err)
+	}
+	c := &cobra.Command{}
+	c.SetOut(&out)
+	if err := tellUndone(c, store.Undone{Shown: []store.Deed{{Folder: "x\x1b[2J", UIDL: "y\u202ez"}}}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, out.String(), nil, `"a\x1b[2J\tb"`, `move to c\x1b]0;d`, "Entwürfe", `"x\x1b[2J"`, `"y\u202ez"`)
+	if strings.ContainsAny(out.String(), "\x1b\u202e") {
+		t.Errorf("%q can command a terminal", out.String())
 	}
 }
