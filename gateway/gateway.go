@@ -115,7 +115,7 @@ func upstreamLogin(route Route, peer pop3.Peer, cred pop3.Credentials) upstream.
 		Bearer: cred.Mechanism == "XOAUTH2" || cred.Mechanism == "OAUTHBEARER",
 		Client: address(peer.Remote), Session: peer.ID, Folders: route.Policy.Folders,
 		NeedSeen: route.Policy.UnseenOnly,
-		NoDates:  route.Policy.MaxAge == 0 && !route.Policy.NeedsState(),
+		NoDates:  route.Policy.MaxAge == 0 && !route.needsState(),
 	}
 }
 

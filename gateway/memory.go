@@ -21,7 +21,9 @@ type memory struct {
 	key   store.ViewKey
 	view  store.View
 	state policy.State
-	lives []uint32 // of each listed message; nil if none was undeleted
+	lives []uint32 // of each listed message; nil if none was undeleted or reborn
+	// reborn are listed messages under whose names others are remembered.
+	reborn []int
 	// readOnly: what cannot be remembered is not done.
 	readOnly bool
 	// learned holds however the session ends: what the listing taught, and how
@@ -124,8 +126,8 @@ func (s *session) alignMemory(msgs []upstream.Message) error {
 		return &pop3.Error{Code: pop3.CodeSysPerm, Text: "The mail server cannot tell messages apart, which this maildrop needs; ask your administrator",
 			Err: errors.New("the upstream has no UIDL, and the policy or its views need it")}
 	}
-	var err error
-	m.state.Of, m.lives, err = s.align(m.view, msgs)
+	known, err := s.align(m.view, msgs)
+	m.state.Of, m.lives, m.reborn = known.of, known.lives, known.reborn
 	return err
 }
 
@@ -163,8 +165,15 @@ func (s *session) keyOf(m *upstream.Message) uint64 {
 	return binary.BigEndian.Uint64(sum[:]) | 1
 }
 
+// An alignment is what is remembered, beside the messages of a listing.
+type alignment struct {
+	of     []*policy.Memory
+	lives  []uint32
+	reborn []int
+}
+
 // align finds the memory of each message in a view.
-func (s *session) align(v store.View, msgs []upstream.Message) (of []*policy.Memory, lives []uint32, err error) {
+func (s *session) align(v store.View, msgs []upstream.Message) (a alignment, err error) {
 	known := make([]lookup, len(s.folders))
 	count := 0
 	for i, folder := range s.folders {
@@ -174,33 +183,46 @@ func (s *session) align(v store.View, msgs []upstream.Message) (of []*policy.Mem
 		}
 	}
 	if count == 0 {
-		return nil, nil, nil
+		return a, nil
 	}
-	of = make([]*policy.Memory, len(msgs))
+	a.of = make([]*policy.Memory, len(msgs))
 	room := make([]policy.Memory, 0, count)
 	for i := range msgs {
 		found := known[msgs[i].ID.Folder].find(s.keyOf(&msgs[i]))
 		if found == nil {
 			continue
 		}
-		if found.Lives > 0 && lives == nil {
-			lives = make([]uint32, len(msgs))
+		if s.another(&msgs[i], found) {
+			a.live(i, found.Lives+1, len(msgs))
+			a.reborn = append(a.reborn, i)
+			continue
 		}
-		if found.Lives > 0 {
-			lives[i] = found.Lives
-		}
+		a.live(i, found.Lives, len(msgs))
 		m, err := policyMemory(found)
 		if err != nil {
-			return nil, nil, err
+			return alignment{}, err
 		}
 		room = append(room, m)
-		of[i] = &room[len(room)-1]
+		a.of[i] = &room[len(room)-1]
 	}
-	return of, lives, nil
+	return a, nil
+}
+
+// live notes which life of a message it is.
+func (a *alignment) live(i int, life uint32, of int) {
+	if life > 0 && a.lives == nil {
+		a.lives = make([]uint32, of)
+	}
+	if life > 0 {
+		a.lives[i] = life
+	}
 }
 
 func policyMemory(m *store.Memory) (policy.Memory, error) {
 	p := policy.Memory{Seen: m.Seen, First: m.First, Last: m.Last, Deleted: m.Deleted, Hidden: m.Hidden}
+	if m.Removed != 0 {
+		p = unretired(p)
+	}
 	if m.Wish == "" {
 		return p, nil
 	}

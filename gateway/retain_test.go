@@ -22,7 +22,7 @@ func TestKeepDays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, now := preset("keep-days"), time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	p, now := preset("keep-days"), time.Now()
 	g := remembering(server, state, &p)
 	g.Now = func() time.Time { return now }
 	var log bytes.Buffer
@@ -87,7 +87,7 @@ func TestRetentionAfterRetrieval(t *testing.T) {
 	server, inbox := memory(t, letters(2))
 	state := stateFile(t)
 	info, _ := state.Info(t.Context())
-	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	now := time.Now()
 	p := preset("keep", func(p *policy.Policy) {
 		p.Retain = []policy.Rule{{Since: policy.SinceRetrieved, After: policy.Age(48 * time.Hour), Do: policy.Act{Do: policy.Trash}}}
 	})

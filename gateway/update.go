@@ -84,11 +84,11 @@ func (s *session) loadOthers(ctx context.Context) error {
 		if err != nil {
 			return stateError(err)
 		}
-		of, _, err := s.align(view, s.listed)
+		known, err := s.align(view, s.listed)
 		if err != nil {
 			return err
 		}
-		s.memory.state.Others = append(s.memory.state.Others, of)
+		s.memory.state.Others = append(s.memory.state.Others, known.of)
 	}
 	return nil
 }

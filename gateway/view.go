@@ -27,8 +27,9 @@ func (s *session) look(ctx context.Context, msgs []upstream.Message) error {
 		return nil
 	}
 	s.learnListing(msgs, now)
+	s.learnReborn(msgs)
 	s.recover()
-	if s.route.Policy.FromNowOn && s.memory.view.Begun == 0 {
+	if s.route.Policy.FromNowOn && s.memory.view.Begun == 0 || s.memory.reborn != nil && s.strict() {
 		// It decides what this view will ever see, so it cannot wait for an
 		// orderly end of the session.
 		return s.keepLearned(ctx)

@@ -139,9 +139,10 @@ func (u *unpacker) memory(key uint64) Memory {
 	return m
 }
 
-// mergeMemories adds facts to a block, which is by key, and leaves out what is
-// to be forgotten.
+// mergeMemories forgets what is to be forgotten of a block, which is by key, and
+// adds facts.
 func mergeMemories(block, facts []Memory, forget map[uint64]bool) []Memory {
+	block = slices.DeleteFunc(block, func(m Memory) bool { return forget[m.Key] })
 	for _, fact := range facts {
 		at, found := slices.BinarySearchFunc(block, fact.Key, byKey)
 		if !found {
@@ -149,7 +150,7 @@ func mergeMemories(block, facts []Memory, forget map[uint64]bool) []Memory {
 		}
 		block[at] = block[at].merge(fact)
 	}
-	return slices.DeleteFunc(block, func(m Memory) bool { return forget[m.Key] })
+	return block
 }
 
 func byKey(m Memory, key uint64) int { return cmp.Compare(m.Key, key) }

@@ -127,7 +127,8 @@ type Changes struct {
 	// Folders, with what is to be added to their Memories; First is set once,
 	// Edge only grows. Another life of the same folder lapses.
 	Folders []ViewFolder
-	// Purge are Memories to forget, for they were absent for long enough.
+	// Purge are Memories to forget, before what is in Folders is added: they
+	// were absent for long enough, or are of other messages than they seemed.
 	Purge []ViewFolder
 	// Undo replaces the undo record, if it is not nil.
 	Undo []Deed
