@@ -168,12 +168,13 @@ func (a *application) chunk(b *batch, uids []uint32) {
 	}
 }
 
-// attempt counts new connections: there is one for the whole of an Apply.
+// attempt counts new connections: there is one for the whole of an Apply. That
+// in place of one that we gave up ourselves is not counted.
 func (a *application) attempt(s *step) error {
 	if a.ended != nil {
 		return a.ended
 	}
-	if a.m.link == nil || a.m.link.dead() {
+	if a.m.link == nil || a.m.link.dead() && !errors.Is(a.m.link.f.cause(), errDropped) {
 		if a.reconnected {
 			a.ended = &upstream.Error{Kind: upstream.Unavailable, Doing: "change messages",
 				Err: errors.New("the connection broke again")}

@@ -407,3 +407,29 @@ func TestChunks(t *testing.T) {
 		}
 	}
 }
+
+// TestApplyAfterMuchAhead: a connection that is given up for what is under way
+// is not the one that an Apply may lose.
+func TestApplyAfterMuchAhead(t *testing.T) {
+	all := someTexts(20, 100<<10)
+	f := newFake(t, all...)
+	f.instead = func(c *fakeConn, session int, command string) bool {
+		if session == 2 && strings.HasPrefix(command, "UID STORE") {
+			c.Close()
+			return true
+		}
+		return false
+	}
+	m := f.expecting()
+	for i, want := range all[:6] {
+		reads(t, m, 11+i, want)
+	}
+	for _, r := range m.Apply(t.Context(), []upstream.Change{change(11, upstream.Expunge, "")}) {
+		if r.Err != nil {
+			t.Error(r.Err)
+		}
+	}
+	if n := f.countSessions(); n != 3 {
+		t.Errorf("%d sessions, want 3", n)
+	}
+}
