@@ -95,7 +95,7 @@ func (m *mailbox) predict(l *link, wants []want) []want {
 // wantOf is as much of a message as the client takes of each.
 func (m *mailbox) wantOf(message *upstream.Message) want {
 	listed, _ := m.find(message.ID) // message may know better, but Open asks by this
-	w := want{uid: message.ID.UID, offset: -1, length: listed.Size}
+	w := want{uid: message.ID.UID, offset: -1, length: bounded(listed.Size)}
 	if m.course.lines >= 0 {
 		if piece := firstPiece(m.course.lines, listed.Size); piece > 0 {
 			w.offset, w.size, w.length = 0, piece, piece
@@ -104,6 +104,10 @@ func (m *mailbox) wantOf(message *upstream.Message) want {
 	w.cost = w.length + overhead
 	return w
 }
+
+// bounded makes a size that a server tells fit to be added to others: no
+// message is larger.
+func bounded(size int64) int64 { return min(max(size, 0), maxLiteral) }
 
 // askAhead asks for more when half of what may be asked for has been read. If
 // that fails, whoever reads next will know.

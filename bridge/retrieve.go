@@ -155,7 +155,7 @@ func (r *reader) wants(l *link) []want {
 }
 
 func (r *reader) want() want {
-	w := want{uid: r.id.UID, offset: -1, length: max(r.listed, 0)}
+	w := want{uid: r.id.UID, offset: -1, length: bounded(r.listed)}
 	if r.piece > 0 {
 		w.offset, w.size = r.off, r.expected()
 		w.length = w.size
