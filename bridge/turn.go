@@ -7,6 +7,7 @@ package bridge
 type turn struct {
 	mine       bool          // of who wants texts; the library's reader waits until it gets the turn back
 	lent, back chan struct{} // the turn, on its way
+	steps      uint          // responses that were read for texts
 }
 
 func newTurn() turn { return turn{lent: make(chan struct{}, 1), back: make(chan struct{}, 1)} }
@@ -58,9 +59,16 @@ func (f *framing) textComes() bool {
 	return f.text.begun || len(f.wanted) > 0 && isClosed(f.wanted[0].command.done)
 }
 
+// longTalk is how many responses may come without a wait before the end of the
+// context is looked for: a server that never stops talking makes nobody wait.
+const longTalk = 256
+
 // step takes one response off the wire. What the library would get is not
 // for it: it has no command under way while texts are due.
 func (f *framing) step() error {
+	if f.turn.steps++; f.turn.steps%longTalk == 0 && f.waits != nil {
+		f.waits()
+	}
 	err := f.next()
 	f.out = nil
 	if err != nil {
