@@ -664,3 +664,120 @@ func TestFarAway(t *testing.T) {
 		box.Close()
 	}
 }
+
+// aloneWith opens a mailbox whose connection the library is not there for, and
+// lists it: the first session of an Upstream signs in through the library.
+func (f *fake) aloneWith(o Options) *mailbox {
+	f.t.Helper()
+	o.WarmIdle = -1
+	u := open(f.t, o)
+	first, err := u.Open(f.t.Context(), alice)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	first.Close()
+	box, err := u.Open(f.t.Context(), alice)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { box.Close() })
+	if _, err := box.Messages(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+	m := box.(*mailbox)
+	if !m.link.f.alone {
+		f.t.Fatal("the library is there")
+	}
+	return m
+}
+
+// TestSlowToTake: time that it takes to tell the client what there is, before
+// the server is waited for, is not the server's.
+func TestSlowToTake(t *testing.T) {
+	f := newFake(t, "a message", "another")
+	o := f.options()
+	o.ReplyTimeout = 300 * time.Millisecond
+	taken := make(chan struct{})
+	f.instead = func(_ *fakeConn, _ int, command string) bool {
+		if strings.Contains(command, "(UID BODY.PEEK[])") {
+			<-taken
+		}
+		return false
+	}
+	m := f.aloneWith(o)
+	waits := 0
+	m.BeforeWait(func() {
+		if waits++; waits == 2 { // the first comes before the command is sent
+			time.Sleep(2 * o.ReplyTimeout) // this is the slow client, not a wait for something
+			time.AfterFunc(o.ReplyTimeout/6, func() { close(taken) })
+		}
+	})
+	reads(t, m, 11, "a message")
+	if n := f.countSessions(); n != 2 {
+		t.Errorf("%d sessions, want 2: the connection was lost", n)
+	}
+}
+
+// TestEndlessTalk: the end of the context is noticed while a server talks on
+// and on, so that nobody ever waits for it.
+func TestEndlessTalk(t *testing.T) {
+	f := newFake(t, "a message")
+	begun := make(chan struct{})
+	f.instead = func(c *fakeConn, session int, command string) bool {
+		if session < 2 || !strings.HasPrefix(command, "UID FETCH 1:*") {
+			return false
+		}
+		c.answer(command)
+		close(begun)
+		for junk := []byte(strings.Repeat("*\r\n", 80000)); ; {
+			if _, err := c.Conn.Write(junk); err != nil {
+				return true
+			}
+		}
+	}
+	m := f.aloneWith(f.options())
+	<-begun
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	failed := make(chan error, 1)
+	go func() {
+		_, err := m.Open(ctx, upstream.ID{UID: 11}, upstream.Whole)
+		failed <- err
+	}()
+	select {
+	case err := <-failed:
+		kindIs(t, err, upstream.Unavailable, "")
+	case <-time.After(5 * time.Second):
+		m.link.f.Close()
+		<-failed
+		t.Error("goes on long after the context's end")
+	}
+}
+
+// TestAheadAbsurdSize: a size that no message has does not wrap what is counted.
+func TestAheadAbsurdSize(t *testing.T) {
+	f := newFake(t, "one", "two", "three")
+	f.instead = func(c *fakeConn, _ int, command string) bool {
+		if !strings.HasPrefix(command, "UID FETCH 1:*") {
+			return false
+		}
+		for i, size := range []int64{3, 1<<63 - 1, 1<<63 - 1} {
+			c.send("* %d FETCH (UID %d RFC822.SIZE %d FLAGS () INTERNALDATE \"17-Jul-1996 02:44:25 -0700\")\r\n", i+1, 11+i, size)
+		}
+		c.ok("done")
+		return true
+	}
+	o := f.options()
+	o.ReadAhead = 100
+	m := f.aloneWith(o)
+	m.Expect(m.messages)
+	for i, want := range []string{"one", "two", "three"} {
+		reads(t, m, 11+i, want)
+		if left := m.u.budget.left.Load(); m.link.held < 0 || left > o.ReadAhead {
+			t.Fatalf("holds %d of the budget, and %d are left", m.link.held, left)
+		}
+	}
+	if got := f.fetches(); !slices.Equal(got, []string{"11", "12", "13"}) {
+		t.Errorf("asked for %q", got)
+	}
+}

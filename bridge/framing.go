@@ -51,7 +51,8 @@ type framing struct {
 	text arrival // the message text that has begun
 	turn turn
 	// waits is called before whoever reads texts has to wait; may be nil.
-	waits func()
+	waits  func()
+	before func() // tellWaits, made once
 	// alone: the library is not there, so that whoever waits reads.
 	alone bool
 
@@ -66,7 +67,9 @@ type framing struct {
 }
 
 func newFraming(conn, raw net.Conn, write time.Duration) *framing {
-	return &framing{conn: conn, raw: raw, write: write, dead: make(chan struct{}), turn: newTurn()}
+	f := &framing{conn: conn, raw: raw, write: write, dead: make(chan struct{}), turn: newTurn()}
+	f.before = f.tellWaits
+	return f
 }
 
 // Read gives the library its next octets. Messages' texts are not among them:
@@ -142,10 +145,17 @@ func (f *framing) read(p []byte) (int, error) {
 func (f *framing) sayBefore() {
 	if s, ok := f.raw.(*socket); ok {
 		s.before = nil
-		if f.hasTurn() {
-			s.before = f.waits
+		if f.hasTurn() && f.waits != nil {
+			s.before = f.before
 		}
 	}
+}
+
+// tellWaits counts the time that the server has from when everybody has been
+// told: a client that is slow to take what it is sent is not a silent server.
+func (f *framing) tellWaits() {
+	f.waits()
+	_ = f.arm() // fails only on a closed connection, which the read then tells
 }
 
 // arm sets the deadline of the next read.
