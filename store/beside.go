@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // What follows is for an administrator, and works beside the process that owns
@@ -79,11 +81,12 @@ func Forget(ctx context.Context, path, maildrop string) (views int64, err error)
 
 // Undone says what undeleting a view's last session came to.
 type Undone struct {
-	// Shown messages were hidden, and are shown from the next sign-in on.
+	// Shown messages were hidden, are there, as far as anybody knows, and are
+	// shown from the next sign-in on.
 	Shown []Deed
 	// Returning messages will be moved back at the next sign-in.
 	Returning []Deed
-	// Lost messages were expunged, or moved nobody knows where.
+	// Lost messages were expunged, are gone, or were moved nobody knows where.
 	Lost []Deed
 }
 
@@ -113,7 +116,7 @@ func (u *Undone) take(ctx context.Context, tx *sql.Tx, key ViewKey) error {
 		return err
 	}
 	for _, d := range deeds {
-		if err := u.one(tx, view, d); err != nil {
+		if err := u.one(tx, key.Maildrop, view, d); err != nil {
 			return err
 		}
 	}
@@ -124,17 +127,75 @@ func (u *Undone) take(ctx context.Context, tx *sql.Tx, key ViewKey) error {
 	return err
 }
 
-func (u *Undone) one(tx *sql.Tx, view int64, d Deed) error {
+func (u *Undone) one(tx *sql.Tx, maildrop string, view int64, d Deed) error {
+	if d.Do == "hide" {
+		return u.hidden(tx, maildrop, view, d)
+	}
 	switch {
-	case d.Do == "hide":
-		u.Shown = append(u.Shown, d)
-		return unhide(tx, view, d)
 	case d.Do == "move" && d.To.UID != 0:
 		u.Returning = append(u.Returning, d)
 	case d.Do == "move", d.Do == "expunge":
 		u.Lost = append(u.Lost, d)
 	}
 	return nil
+}
+
+// hidden takes back a hiding. The message may have left since: removed for a
+// view that did not wait for it any more, or by somebody else.
+func (u *Undone) hidden(tx *sql.Tx, maildrop string, view int64, d Deed) error {
+	left, moved, err := hasLeft(tx, maildrop, d)
+	switch {
+	case err != nil:
+		return err
+	case moved.UID != 0:
+		d.Do, d.Target, d.To = "move", moved.Folder, moved
+		u.Returning = append(u.Returning, d)
+	case left:
+		u.Lost = append(u.Lost, d)
+	default:
+		u.Shown = append(u.Shown, d)
+	}
+	return unhide(tx, view, d) // one that is lost may come back from a backup
+}
+
+// hasLeft tells whether any view of the maildrop knows that a message is not
+// where it was, and where to it was moved, if that is known.
+func hasLeft(tx *sql.Tx, maildrop string, d Deed) (left bool, moved Place, err error) {
+	folders, err := livesOf(tx, maildrop, d)
+	if err != nil {
+		return false, moved, err
+	}
+	var there, gone int64 // when it was last known to be
+	for _, folder := range folders {
+		memories, err := readBlock(tx, folder, int64(blockOf(d.UIDValidity, d.Key)))
+		if err != nil {
+			return false, moved, err
+		}
+		if at, found := slices.BinarySearchFunc(memories, d.Key, byKey); found {
+			m := &memories[at]
+			there, gone = max(there, m.Last, m.Deleted, m.Hidden), max(gone, m.Removed, m.Absent)
+			moved = cmp.Or(moved, m.Moved)
+		}
+	}
+	return gone != 0 && gone >= there, moved, nil
+}
+
+// livesOf returns the rows of a deed's folder in all views of the maildrop.
+func livesOf(tx *sql.Tx, maildrop string, d Deed) (folders []int64, err error) {
+	rows, err := tx.Query(`SELECT f.id FROM view_folder f JOIN view v ON v.id = f.view WHERE v.maildrop = ? AND f.name = ? AND f.uid_validity = ?`,
+		maildrop, d.Folder, d.UIDValidity)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		folders = append(folders, id)
+	}
+	return folders, rows.Err()
 }
 
 // unhide gives a message another life, in which nobody has retrieved or deleted

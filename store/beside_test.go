@@ -94,6 +94,33 @@ func TestUndelete(t *testing.T) {
 	}
 }
 
+// What was hidden may have left since then, for another view or by another hand.
+func TestUndeleteWhatHasLeft(t *testing.T) {
+	f := fresh(t)
+	hide := func(key uint64) Deed { return Deed{Folder: "INBOX", UIDValidity: 7, Key: key, Do: "hide"} }
+	inbox := func(memories ...Memory) []ViewFolder {
+		return []ViewFolder{{Name: "INBOX", UIDValidity: 7, Memories: memories}, {Name: "INBOX", UIDValidity: 6, Memories: []Memory{{Key: 1, Removed: 1}}}}
+	}
+	keep(t, f, Changes{At: 1, Undo: []Deed{hide(1), hide(2), hide(3), hide(4), hide(5)}, Folders: inbox(
+		Memory{Key: 1, Hidden: 1}, Memory{Key: 2, Hidden: 1}, Memory{Key: 3, Hidden: 1}, Memory{Key: 4, Hidden: 1, Absent: 3}, Memory{Key: 5, Hidden: 5})})
+	trash := Place{Folder: "Trash", UIDValidity: 1, UID: 50}
+	printer := ViewKey{Maildrop: aliceView.Maildrop, View: "printer"}
+	other := Changes{At: 2, Folders: inbox(Memory{Key: 2, Removed: 2}, Memory{Key: 3, Removed: 2, Moved: trash}, Memory{Key: 5, Absent: 4})}
+	if err := f.Remember(bounded(t), printer, other); err != nil {
+		t.Fatal(err)
+	}
+	u, err := Undelete(bounded(t), f.path, aliceView)
+	moved := hide(3)
+	moved.Do, moved.Target, moved.To = "move", "Trash", trash
+	want := Undone{Shown: []Deed{hide(1), hide(5)}, Returning: []Deed{moved}, Lost: []Deed{hide(2), hide(4)}}
+	if err != nil || !reflect.DeepEqual(u, want) {
+		t.Errorf("Undelete: %v\ngot  %+v\nwant %+v", err, u, want)
+	}
+	if v := mustView(t, f, aliceView); !reflect.DeepEqual(v.Back, []Deed{moved}) {
+		t.Errorf("to be moved back: %+v", v.Back)
+	}
+}
+
 // A file that its owner has not brought up to date is told apart, and left as
 // it is.
 func TestBesideAnOlderFile(t *testing.T) {

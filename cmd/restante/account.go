@@ -148,7 +148,7 @@ func tellUndone(c *cobra.Command, u store.Undone) error {
 	}{
 		{u.Shown, "shown again, with a new UIDL, from the next sign-in on"},
 		{u.Returning, "moved back at the next sign-in"},
-		{u.Lost, "lost: expunged, or moved where the server did not say"},
+		{u.Lost, "lost: expunged, gone, or moved where the server did not say"},
 	} {
 		for _, d := range part.deeds {
 			fmt.Fprintf(c.OutOrStdout(), "%s UID %d (UIDL %s): %s\n", printable(d.Folder), d.Key, printable(d.UIDL), part.what)
