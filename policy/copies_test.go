@@ -26,6 +26,23 @@ func TestRetentionJudgesEachCopy(t *testing.T) {
 	}
 }
 
+// A session's own are the steps that its RETR and DELE ask for.
+func TestOwnSteps(t *testing.T) {
+	p := parse(t, "archive", "expunge")
+	p.Retain = []Rule{{Since: SinceArrived, After: Age(day), Do: Act{Do: Trash}, Unretrieved: true}}
+	wish := Memory{Deleted: 1, Hidden: 1, Wish: Wish{Act{Do: Expunge}, true}}
+	s := State{Approved: []bool{true}, Of: []*Memory{nil, nil, nil, &wish}}
+	plan := p.Update(mail(1, 2, 3, 4), Session{Retrieved: []int{0}, Deleted: []int{1}}, &s, now)
+	if len(plan.Steps) != 4 {
+		t.Fatalf("steps %s; want 4", stepText(plan.Steps))
+	}
+	for _, step := range plan.Steps {
+		if step.Own != (step.Index < 2) {
+			t.Errorf("message %d: own %v (%s)", step.Index, step.Own, step.Why)
+		}
+	}
+}
+
 // What is hidden does not come back through a copy that appears later, before or
 // after it in the list.
 func TestHiddenCopyStaysHidden(t *testing.T) {

@@ -20,6 +20,9 @@ type Step struct {
 	Why   string
 	// Removes: the message will not be where it is any more.
 	Removes bool
+	// Own: the session's own RETR or DELE asked for it, not an earlier session,
+	// or another view's, or time.
+	Own bool
 }
 
 // A Fact is what is newly known of a message once its steps have been made.
@@ -51,7 +54,9 @@ func (p Policy) Update(msgs []upstream.Message, done Session, s *State, now time
 	for _, i := range done.Deleted {
 		u.touched[i] = touch{retrieved: u.touched[i].retrieved, deleted: true}
 	}
+	u.own = true
 	u.clientsWish()
+	u.own = false
 	u.grantWishes()
 	u.retention()
 	if p.DryRun {
@@ -72,6 +77,7 @@ type update struct {
 	touched map[int]touch
 	leaving map[int]bool     // messages that a step removes
 	copies  map[string][]int // the messages that are the same, by their name
+	own     bool             // the steps are of the session's own making
 	plan    Plan
 }
 
@@ -134,7 +140,7 @@ func (u *update) stepOne(i int, a Act, why string) {
 	if !ok || already || u.leaving[i] {
 		return
 	}
-	u.plan.Steps = append(u.plan.Steps, Step{c, i, why, a.removes()})
+	u.plan.Steps = append(u.plan.Steps, Step{c, i, why, a.removes(), u.own})
 	if a.removes() {
 		u.leave(i)
 	}
@@ -150,7 +156,7 @@ func (u *update) leave(i int) {
 // refrain notes a change that is not made.
 func (u *update) refrain(i int, a Act, why, whyNot string) {
 	if c, ok := a.change(u.msgs[i].ID); ok {
-		u.plan.Dry = append(u.plan.Dry, Step{c, i, why + "; not done: " + whyNot, a.removes()})
+		u.plan.Dry = append(u.plan.Dry, Step{c, i, why + "; not done: " + whyNot, a.removes(), u.own})
 	}
 }
 
