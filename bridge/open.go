@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/restante-mail/restante/secret"
 	"github.com/restante-mail/restante/upstream"
 )
 
@@ -155,7 +156,8 @@ func (m *mailbox) finish(ctx context.Context, o *opening) error {
 }
 
 // release gives the connection back, for the next session with the same
-// credentials.
+// credentials. Nothing can be done after it: it would be done over a connection
+// that nobody counts.
 func (m *mailbox) release() {
 	if m.place == nil {
 		return
@@ -163,6 +165,7 @@ func (m *mailbox) release() {
 	m.remember()
 	m.place.leave(m.link)
 	m.link, m.place = nil, nil
+	m.changed = &upstream.Error{Kind: upstream.Unavailable, Doing: "use the mailbox", Err: errors.New("it was closed")}
 }
 
 // Close lets go of everything. A body that is still being read is not waited
@@ -172,12 +175,8 @@ func (m *mailbox) Close() error {
 		m.reader.abandon()
 	}
 	m.release()
-	if m.link != nil { // used after Apply
-		m.link.logout()
-		m.link = nil
-	}
 	m.save()
-	m.changed = &upstream.Error{Kind: upstream.Unavailable, Doing: "use the mailbox", Err: errors.New("it was closed")}
+	m.login.Secret, m.beforeWait = secret.Text{}, nil
 	return nil
 }
 

@@ -237,6 +237,9 @@ func (k *place) leave(l *link) {
 	p := k.pool
 	k.warm = nil
 	keep := l != nil && k.tenant != nil && p.idleFor > 0 && l.f.quiet()
+	if keep {
+		l.waits = nil // it holds the session, password included
+	}
 	p.mu.Lock()
 	var victims []*place
 	if t := k.tenant; t != nil {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/restante-mail/restante/secret"
 	"github.com/restante-mail/restante/upstream"
@@ -367,5 +369,62 @@ func TestStorm(t *testing.T) {
 		if len(tenant.inUse) != 0 || tenant.changed != nil {
 			t.Errorf("%s: %d places are lost", name, len(tenant.inUse))
 		}
+	}
+}
+
+// waiter stands for a session of package gateway.
+type waiter struct{ m *mailbox }
+
+func (*waiter) wait() {}
+
+// TestIdleHoldsNoSession: an idle connection keeps nothing of the session that
+// left it, least of all its password.
+func TestIdleHoldsNoSession(t *testing.T) {
+	f := newFake(t, "a message", "another")
+	u := f.upstream()
+	closed := func() weak.Pointer[mailbox] {
+		opened, err := u.Open(t.Context(), alice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := opened.(*mailbox)
+		messages, err := m.Messages(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Expect(messages)
+		m.BeforeWait((&waiter{m}).wait)
+		for uid := range uint32(2) {
+			if _, err := read(t, m, 11+uid, upstream.Part{Lines: -1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.Close()
+		if !m.login.Secret.Empty() || m.beforeWait != nil {
+			t.Error("a closed mailbox has its password, or its client")
+		}
+		return weak.Make(m)
+	}()
+	if u.pool.idle.Len() != 1 {
+		t.Fatal("the connection was not kept")
+	}
+	for deadline := time.Now().Add(5 * time.Second); closed.Value() != nil; runtime.GC() {
+		if time.Now().After(deadline) {
+			t.Fatal("the idle connection holds the session that left it")
+		}
+	}
+}
+
+// TestUsedAfterApply: the place is given back, so nothing connects any more.
+func TestUsedAfterApply(t *testing.T) {
+	f := newFake(t, "a message", "another")
+	m, _ := f.opened()
+	m.Apply(t.Context(), nil)
+	_, err := read(t, m, 11, upstream.Part{Lines: -1})
+	kindIs(t, err, upstream.Unavailable, "closed")
+	r := m.Apply(t.Context(), []upstream.Change{{ID: upstream.ID{UID: 11}, Do: upstream.Expunge}})
+	kindIs(t, r[0].Err, upstream.Unavailable, "closed")
+	if n := f.countSessions(); n != 1 {
+		t.Errorf("%d sessions, want 1", n)
 	}
 }
