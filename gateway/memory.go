@@ -48,18 +48,38 @@ func (s *session) loadMemory(ctx context.Context) error {
 		return nil
 	}
 	m := &memory{store: db, key: store.ViewKey{Maildrop: s.maildropName(), View: s.route.View}}
-	var err error
-	if m.view, err = db.View(ctx, m.key); err != nil {
+	if err := m.read(ctx, s.route); err != nil {
+		return err
+	}
+	s.memory = m
+	s.suspectMarks()
+	return s.checkState(ctx)
+}
+
+// read reads what is remembered, as it is now.
+func (m *memory) read(ctx context.Context, r Route) (err error) {
+	if m.view, err = m.store.View(ctx, m.key); err != nil {
 		return stateError(err)
 	}
-	if m.state.Approved, err = approvals(ctx, db, s.route); err != nil {
+	if m.state.Approved, err = approvals(ctx, m.store, r); err != nil {
 		return stateError(err)
 	}
 	m.state.Held = m.view.Held
 	m.state.Begun = moment(m.view.Begun)
-	s.memory = m
-	s.suspectMarks()
-	return s.checkState(ctx)
+	return nil
+}
+
+// readAgain reads what an administrator, or a session beside this one, may have
+// changed since the sign-in: a hold, an undelete, an approval. A session that
+// will decide nothing does without.
+func (s *session) readAgain(ctx context.Context, deleted []int) error {
+	if s.memory == nil || s.listed == nil || len(deleted)+len(s.retrieved)+len(s.route.Policy.Retain)+len(s.route.Others) == 0 {
+		return nil
+	}
+	if err := s.memory.read(ctx, s.route); err != nil {
+		return err
+	}
+	return s.alignMemory(s.listed)
 }
 
 // approvals tells of each rule of retention whether it may act.

@@ -28,7 +28,7 @@ func (s *session) Update(ctx context.Context, deleted []int) error {
 		}
 		return nil
 	}
-	if err := s.loadOthers(ctx); err != nil {
+	if err := errors.Join(s.readAgain(ctx, deleted), s.loadOthers(ctx)); err != nil {
 		return err
 	}
 	plan := s.decide(deleted)
@@ -79,6 +79,7 @@ func (s *session) loadOthers(ctx context.Context) error {
 	if s.memory == nil || s.listed == nil {
 		return nil
 	}
+	s.memory.state.Others = nil
 	for _, name := range s.route.Others {
 		view, err := s.memory.store.View(ctx, store.ViewKey{Maildrop: s.memory.key.Maildrop, View: name})
 		if err != nil {
@@ -188,7 +189,7 @@ func (s *session) outcome(plan policy.Plan, results []upstream.Result) store.Cha
 		s.note(&c, &s.listed[i], ends[i].merged(store.Memory{}))
 	}
 	for i, step := range plan.Steps {
-		if step.Removes && results[i].Err == nil && !results[i].Hidden {
+		if step.Own && step.Removes && results[i].Err == nil && !results[i].Hidden {
 			deed := s.deed(step.Index, step.Do.String(), step.Target)
 			deed.To = s.destination(step, results[i])
 			c.Undo = append(c.Undo, deed)
