@@ -61,7 +61,8 @@ func (m *mailbox) willWait() {
 	}
 }
 
-// predict adds to wants what else to ask for now.
+// predict adds to wants what else to ask for now. A server that refused what
+// was asked for, even if it sent it, is asked for the next message alone.
 func (m *mailbox) predict(l *link, wants []want) []want {
 	c := &m.course
 	window := c.window()
@@ -70,6 +71,10 @@ func (m *mailbox) predict(l *link, wants []want) []want {
 		most = maxCommands
 	}
 	if window == 0 || l.held > window/2 || l.pending() > most/2 {
+		return wants
+	}
+	if l.f.takeRefused() {
+		c.fault()
 		return wants
 	}
 	from := c.at

@@ -781,3 +781,29 @@ func TestAheadAbsurdSize(t *testing.T) {
 		t.Errorf("asked for %q", got)
 	}
 }
+
+// TestAheadRefused: a server that sends what several messages are, and then
+// says NO, is soon not asked for several any more.
+func TestAheadRefused(t *testing.T) {
+	all := someTexts(60, 30_000)
+	f := newFake(t, all...)
+	whole(f, func(c *fakeConn, _ int, answer string) {
+		if strings.Count(answer, " FETCH (UID ") > 1 {
+			answer = strings.Replace(answer, c.tag+" OK done", c.tag+" NO [SERVERBUG] some could not be read", 1)
+		}
+		c.send("%s", answer)
+	})
+	m := f.expecting()
+	for i, want := range all {
+		reads(t, m, 11+i, want)
+	}
+	several, got := 0, f.fetches()
+	for _, set := range got {
+		if strings.Contains(set, ":") {
+			several++
+		}
+	}
+	if several == 0 || several > 2*maxFaults || strings.Contains(strings.Join(got[max(len(got)-20, 0):], ""), ":") {
+		t.Errorf("asked for %q", got)
+	}
+}

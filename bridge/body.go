@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 
 	"github.com/restante-mail/restante/upstream"
@@ -60,7 +59,7 @@ func (l *link) send(wants []want) error {
 		l.f.waits = l.beforeWait
 	}
 	l.f.mu.Lock()
-	l.f.asked = slices.DeleteFunc(l.f.asked, func(c *injection) bool { return isClosed(c.done) })
+	l.f.forgetAnswered()
 	l.f.mu.Unlock()
 	for len(wants) > 0 {
 		set, n := uidRun(wants)

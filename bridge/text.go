@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"io"
+	"slices"
 )
 
 // want is a message text that the server owes us.
@@ -23,6 +24,28 @@ type want struct {
 type texts struct {
 	wanted []want       // in the order in which they must come
 	asked  []*injection // the commands, until all are known to be done
+	// refused: one of them was answered otherwise than with OK.
+	refused bool
+}
+
+// forgetAnswered keeps the commands that are under way. f.mu is held.
+func (f *framing) forgetAnswered() {
+	f.asked = slices.DeleteFunc(f.asked, func(c *injection) bool {
+		done := isClosed(c.done)
+		f.refused = f.refused || done && c.status.kind != "OK"
+		return done
+	})
+}
+
+// takeRefused tells, once, whether a command for texts was refused. Its texts
+// may have come all the same.
+func (f *framing) takeRefused() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forgetAnswered()
+	refused := f.refused
+	f.refused = false
+	return refused
 }
 
 // arrival is the beginning of what the server sends.

@@ -130,6 +130,7 @@ func (f *framing) nextWanted() error {
 func (f *framing) forgetTexts() []want {
 	f.mu.Lock()
 	left := f.wanted
+	f.forgetAnswered()
 	f.wanted, f.asked, f.text = f.wanted[:0], f.asked[:0], arrival{}
 	f.mu.Unlock()
 	f.expect(0)
