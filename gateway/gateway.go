@@ -83,17 +83,8 @@ func (g *Gateway) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentia
 		return nil, &pop3.Error{Code: pop3.CodeSysPerm, Text: "No mail server is set up for this user; ask your administrator", Err: err}
 	}
 	login := upstreamLogin(route, peer, cred)
-	mailbox, err := route.Server.Open(ctx, login)
+	mailbox, lock, err := g.enter(ctx, route, login, peer)
 	if err != nil {
-		return nil, clientError(err)
-	}
-	if err := g.Shared.delays.pass(maildropOf(route, login), time.Duration(route.Policy.LoginDelay), g.now()); err != nil {
-		_ = mailbox.Close() // nothing was changed, and the client hears of the delay
-		return nil, err
-	}
-	lock, err := g.Shared.locks.take(ctx, maildropOf(route, login), peer)
-	if err != nil {
-		_ = mailbox.Close() // nothing was changed, and the client hears of the lock
 		return nil, err
 	}
 	s := g.begin(route, login, peer, mailbox, lock)
@@ -101,12 +92,45 @@ func (g *Gateway) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentia
 	if err == nil {
 		err = s.bringBack(ctx, login)
 	}
+	if err == nil {
+		err = g.Shared.delays.pass(s.maildrop, time.Duration(route.Policy.LoginDelay), g.now())
+	}
 	if err != nil {
-		_ = s.Close() // nothing was changed, and the client hears of the state
+		_ = s.Close() // nothing was changed, and the client hears of the state, or of the delay
 		return nil, err
 	}
 	g.Shared.live.Store(peer.ID, s)
 	return s, nil
+}
+
+// enter opens the mailbox and locks the maildrop. What was listed while another
+// session still changed the mailbox is listed again.
+func (g *Gateway) enter(ctx context.Context, route Route, login upstream.Login, peer pop3.Peer) (upstream.Mailbox, *lock, error) {
+	key := maildropOf(route, login)
+	stale, leave := g.Shared.locks.approach(key)
+	defer leave()
+	mailbox, err := route.Server.Open(ctx, login)
+	if err != nil {
+		return nil, nil, clientError(err)
+	}
+	if err := g.Shared.delays.check(key, time.Duration(route.Policy.LoginDelay), g.now()); err != nil {
+		_ = mailbox.Close() // nothing was changed, and the client hears of the delay
+		return nil, nil, err
+	}
+	lock, err := g.Shared.locks.take(ctx, key, peer)
+	if err != nil {
+		_ = mailbox.Close() // nothing was changed, and the client hears of the lock
+		return nil, nil, err
+	}
+	if !stale() {
+		return mailbox, lock, nil
+	}
+	_ = mailbox.Close() // nothing was changed through it
+	if mailbox, err = route.Server.Open(ctx, login); err != nil {
+		lock.release()
+		return nil, nil, clientError(err)
+	}
+	return mailbox, lock, nil
 }
 
 func upstreamLogin(route Route, peer pop3.Peer, cred pop3.Credentials) upstream.Login {

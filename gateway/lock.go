@@ -30,11 +30,12 @@ type locks struct {
 	mu             sync.Mutex
 	held           map[lockKey]*lock
 	waiting        map[lockKey]int
+	coming         map[lockKey]*coming
 	wait, patience time.Duration
 }
 
 func newLocks() locks {
-	return locks{held: map[lockKey]*lock{}, waiting: map[lockKey]int{}, wait: lockWait, patience: lockPatience}
+	return locks{held: map[lockKey]*lock{}, waiting: map[lockKey]int{}, coming: map[lockKey]*coming{}, wait: lockWait, patience: lockPatience}
 }
 
 // lockKey names a maildrop: who is read, and where. Letter case does not make
@@ -73,6 +74,37 @@ func fold(user string) string {
 		}
 	}
 	return string(octets)
+}
+
+// coming counts the sign-ins that are on their way to a lock, and how often it
+// was let go meanwhile.
+type coming struct{ signIns, ends int }
+
+// approach is called before a maildrop is listed that will be locked: stale
+// tells whether a session of it has ended since. leave is called once.
+func (l *locks) approach(key lockKey) (stale func() bool, leave func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.coming[key]
+	if c == nil {
+		c = &coming{}
+		l.coming[key] = c
+	}
+	c.signIns++
+	ends := c.ends
+	stale = func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return c.ends != ends
+	}
+	leave = func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if c.signIns--; c.signIns == 0 {
+			delete(l.coming, key)
+		}
+	}
+	return stale, leave
 }
 
 // take waits for the maildrop to be free, and ends a session that holds it for
@@ -152,6 +184,9 @@ func (k *lock) release() {
 	k.once.Do(func() {
 		k.locks.mu.Lock()
 		delete(k.locks.held, k.key)
+		if c := k.locks.coming[k.key]; c != nil {
+			c.ends++
+		}
 		k.locks.mu.Unlock()
 		close(k.free)
 	})
