@@ -81,7 +81,9 @@ func (u *Upstream) dialOne(ctx context.Context, address string, remembered bool)
 	defer stop()
 	f, err := u.greet(ctx, raw, address)
 	if err == nil && f.caps == "" && remembered {
-		f.caps = u.served.get(address).before
+		if known := u.served.get(address); !known.doubted {
+			f.caps = known.before
+		}
 	}
 	if err == nil && f.caps == "" {
 		err = f.askCapabilities()

@@ -35,9 +35,10 @@ type link struct {
 // same flight as the sign-in where that is possible, and with the next flush
 // otherwise.
 func (u *Upstream) link(ctx context.Context, login upstream.Login, ask func(*link)) (*link, error) {
-	l, err := u.signedIn(ctx, login, ask)
-	if errors.Is(err, errForgot) {
-		l, err = u.signedIn(ctx, login, ask) // nothing is remembered any more
+	l, err := u.signedIn(ctx, login, ask, nil)
+	var before *changed
+	if errors.As(err, &before) {
+		l, err = u.signedIn(ctx, login, ask, before) // nothing is remembered any more
 	}
 	if err != nil {
 		return nil, err
@@ -46,20 +47,33 @@ func (u *Upstream) link(ctx context.Context, login upstream.Login, ask func(*lin
 	return l, nil
 }
 
-// errForgot says that the server is not what it was remembered as.
-var errForgot = errors.New("the server is not as it was")
+// changed says that the server may not be what it was remembered as.
+type changed struct {
+	caps string // before sign-in; "": the server is another for certain
+	err  error  // what it said to the sign-in
+}
 
-func (u *Upstream) signedIn(ctx context.Context, login upstream.Login, ask func(*link)) (*link, error) {
+func (c *changed) Error() string { return c.err.Error() }
+func (c *changed) Unwrap() error { return c.err }
+
+// signedIn does not repeat to the same server what it has refused: that would
+// count as two wrong passwords.
+func (u *Upstream) signedIn(ctx context.Context, login upstream.Login, ask func(*link), before *changed) (*link, error) {
 	f, address, err := u.dial(ctx, true)
 	if err != nil {
 		return nil, err
 	}
 	l := &link{u: u, f: f}
+	if before != nil && before.caps == f.caps {
+		l.drop()
+		return nil, before.err
+	}
 	s := signIn{l: l, address: address, login: login, ask: ask, before: f.caps}
 	if s.mechanism, err = choose(f, login); err == nil {
 		err = s.do(ctx)
 	}
 	if err != nil {
+		u.served.doubt(address)
 		l.drop()
 		return nil, err
 	}

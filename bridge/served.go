@@ -8,6 +8,9 @@ import "sync"
 type served struct {
 	before, after string // capabilities before and after sign-in
 	silent        bool   // after sign-in it does not say them unasked
+	// doubted: it refused a sign-in since. Perhaps only the password was wrong,
+	// perhaps it can do other things now: it is asked, until one succeeds.
+	doubted bool
 }
 
 // servers are those at the addresses of an Upstream.
@@ -26,6 +29,16 @@ func (s *servers) set(address string, known served) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.byAddress[address] = known
+}
+
+// doubt is for a sign-in that was refused.
+func (s *servers) doubt(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known, ok := s.byAddress[address]; ok {
+		known.doubted = true
+		s.byAddress[address] = known
+	}
 }
 
 func (s *servers) forget(address string) {

@@ -144,9 +144,12 @@ func (s *signIn) atOnce(ctx context.Context, known served, line string) error {
 		return err
 	})
 	switch {
-	case err != nil && (commands[0].status.kind == "BAD" || f.wasChallenged()):
+	case err != nil && f.wasChallenged():
 		l.u.served.forget(s.address)
-		return errForgot
+		return &changed{err: err}
+	case err != nil && commands[0].status.kind == "BAD":
+		l.u.served.forget(s.address)
+		return &changed{s.before, l.explain(ctx, "sign in", upstream.Rejected, err)}
 	case err != nil:
 		return l.explain(ctx, "sign in", upstream.Rejected, err)
 	}
@@ -203,7 +206,7 @@ func (s *signIn) learn(ctx context.Context) error {
 		}
 	}
 	f.settle()
-	known.before, known.after = s.before, f.caps
+	known.before, known.after, known.doubted = s.before, f.caps, false
 	l.u.served.set(s.address, known)
 	l.setCaps(f.caps)
 	return nil

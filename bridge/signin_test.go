@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/restante-mail/restante/secret"
@@ -288,5 +289,68 @@ func TestAlertIsLogged(t *testing.T) {
 	m.Close()
 	if text := lines(); !strings.Contains(text, "pay ?[31mnow") || strings.Contains(text, "secret") {
 		t.Errorf("logged %q", text)
+	}
+}
+
+// TestForgottenAtRefusal: a server that refuses what it was remembered to take
+// is asked what it takes now.
+func TestForgottenAtRefusal(t *testing.T) {
+	f := newFake(t, "a message")
+	f.greeting = "* OK hello"
+	var changed atomic.Bool
+	f.instead = func(c *fakeConn, session int, command string) bool {
+		switch {
+		case !changed.Load():
+			return false
+		case strings.HasPrefix(command, "CAPABILITY"):
+			c.send("* CAPABILITY IMAP4rev1\r\n")
+			c.ok("done")
+		case strings.HasPrefix(command, "AUTHENTICATE"):
+			c.no("Unsupported authentication mechanism")
+		default:
+			return false
+		}
+		return true
+	}
+	o := f.options()
+	o.WarmIdle = -1
+	u := open(t, o)
+	come(t, u, alice)
+	changed.Store(true)
+	_, err := u.Open(t.Context(), alice)
+	kindIs(t, err, upstream.Rejected, "Unsupported")
+	come(t, u, alice)
+	before := len(f.heard("CAPABILITY"))
+	come(t, u, alice)
+	if n := len(f.heard("CAPABILITY")); n != before {
+		t.Error("a server that let us in is doubted still")
+	}
+}
+
+// TestBadPasswordOnce: BAD to a known server's sign-in is no reason to send the
+// password again, for that would count as two wrong ones.
+func TestBadPasswordOnce(t *testing.T) {
+	for _, greeting := range []string{"", "* OK hello"} {
+		f := newFake(t, "a message")
+		f.greeting = greeting
+		var bad atomic.Bool
+		f.instead = func(c *fakeConn, session int, command string) bool {
+			if !bad.Load() || !strings.HasPrefix(command, "AUTHENTICATE") {
+				return false
+			}
+			c.send("%s BAD invalid credentials\r\n", c.tag)
+			return true
+		}
+		o := f.options()
+		o.WarmIdle = -1
+		u := open(t, o)
+		come(t, u, alice)
+		before := len(f.heard("AUTHENTICATE"))
+		bad.Store(true)
+		_, err := u.Open(t.Context(), alice)
+		kindIs(t, err, upstream.Unavailable, "invalid credentials")
+		if n := len(f.heard("AUTHENTICATE")) - before; n != 1 {
+			t.Errorf("greeting %q: the password was sent %d times, want once", greeting, n)
+		}
 	}
 }
