@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -177,14 +178,14 @@ var errNoFolder = errors.New("no folder of that use")
 
 // special finds the folder with a special-use attribute (RFC 6154), such as
 // \Junk. Providers translate the names, so the attribute alone counts.
-func (l *link) special(ctx context.Context, attribute string) (name string, err error) {
+func (l *link) special(ctx context.Context, attribute string, timeout time.Duration) (name string, err error) {
 	var options *imap.ListOptions
 	if l.has(imap.CapSpecialUse) && l.has(imap.CapListExtended) {
 		options = &imap.ListOptions{ReturnSpecialUse: true}
 	}
 	l.f.look(attribute)
 	defer l.f.look("")
-	err = l.run(ctx, "look for "+printable([]byte(attribute)), l.u.o.ListTimeout, func() error {
+	err = l.run(ctx, "look for "+printable([]byte(attribute)), timeout, func() error {
 		cmd := l.client().List("", "*", options)
 		for data := cmd.Next(); data != nil; data = cmd.Next() {
 			if name == "" && hasUse(data.Attrs, attribute) {

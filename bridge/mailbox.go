@@ -56,7 +56,7 @@ func (m *mailbox) resolve(ctx context.Context, name string) (string, error) {
 	if found, ok := m.uses[name]; ok {
 		return found, nil
 	}
-	found, err := m.link.special(ctx, name)
+	found, err := m.link.special(ctx, name, m.patience())
 	if err == nil {
 		m.uses[name] = found
 	}

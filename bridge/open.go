@@ -131,11 +131,7 @@ func (m *mailbox) openFolders(ctx context.Context) error {
 // keeping. Listings come in the order of the folders, so after one that failed
 // the others are of no use.
 func (m *mailbox) finish(ctx context.Context, o *opening) error {
-	timeout := m.u.o.ListTimeout
-	if m.warm {
-		timeout = min(timeout, warmPatience)
-	}
-	result, err := o.finish(ctx, timeout)
+	result, err := o.finish(ctx, m.patience())
 	if err == nil && m.warm {
 		err = result.why
 	}
@@ -153,6 +149,15 @@ func (m *mailbox) finish(ctx context.Context, o *opening) error {
 		m.learned = append(m.learned, learned{last: result.last, same: result.same})
 	}
 	return nil
+}
+
+// patience is how long the server may be silent: not for long before a
+// warm connection has shown that it is still one.
+func (m *mailbox) patience() time.Duration {
+	if m.warm && len(m.folders) == 0 {
+		return min(m.u.o.ListTimeout, m.u.pool.patience)
+	}
+	return m.u.o.ListTimeout
 }
 
 // release gives the connection back, for the next session with the same

@@ -38,6 +38,7 @@ type pool struct {
 	maxIdle           int
 	most              int // connections of one identity
 	wait              time.Duration
+	patience          time.Duration // with a connection that was idle
 	tellsClient       bool
 	now               func() time.Time
 	key               [32]byte // of proofs; dies with the process
@@ -73,7 +74,7 @@ type proof [sha256.Size]byte
 
 func newPool(o *Options) *pool {
 	p := &pool{
-		idleFor: o.WarmIdle, lifetime: o.CredentialBound, maxIdle: o.MaxIdle, most: maxPerIdentity, wait: placeWait,
+		idleFor: o.WarmIdle, lifetime: o.CredentialBound, maxIdle: o.MaxIdle, most: maxPerIdentity, wait: placeWait, patience: warmPatience,
 		tellsClient: o.TellClient, now: time.Now, tenants: map[string]*tenant{}, idle: list.New(),
 	}
 	_, _ = rand.Read(p.key[:]) // never fails

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"weak"
@@ -427,4 +428,33 @@ func TestUsedAfterApply(t *testing.T) {
 	if n := f.countSessions(); n != 1 {
 		t.Errorf("%d sessions, want 1", n)
 	}
+}
+
+// TestForgottenByTheNetwork: a warm connection that is silent is given up soon,
+// also if the first folder must be looked for.
+func TestForgottenByTheNetwork(t *testing.T) {
+	f := newFake(t, "a message")
+	var stalled atomic.Bool
+	f.instead = func(c *fakeConn, session int, command string) bool {
+		if stalled.Load() && session == 1 {
+			c.stall()
+			return true
+		}
+		return false
+	}
+	o := f.options()
+	o.ListTimeout = time.Minute
+	u := open(t, o)
+	u.pool.patience = 50 * time.Millisecond
+	login := alice
+	login.Folders = []string{`\Trash`}
+	come(t, u, login)
+	stalled.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	m, err := u.Open(ctx, login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
 }
