@@ -104,6 +104,7 @@ func (p Policy) Check() error {
 		p.checkLock(),
 		p.checkDelay(),
 		p.checkFolders(),
+		p.checkTargets(),
 		p.checkRetain(),
 	)
 }
