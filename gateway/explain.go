@@ -60,12 +60,11 @@ type Question struct {
 // Explain signs in upstream, looks, and touches nothing: neither the mailbox
 // nor the state, which it only reads.
 func (g *Gateway) Explain(ctx context.Context, q Question) (*Explanation, error) {
-	route, err := g.Route(q.Credentials.User, q.Client, q.Listener)
+	peer := pop3.Peer{ID: "explain", Listener: q.Listener, Remote: &net.TCPAddr{IP: q.Client.AsSlice()}}
+	route, login, err := g.lead(peer, q.Credentials)
 	if err != nil {
 		return nil, err
 	}
-	peer := pop3.Peer{ID: "explain", Listener: q.Listener, Remote: &net.TCPAddr{IP: q.Client.AsSlice()}}
-	login := upstreamLogin(route, peer, q.Credentials)
 	mailbox, err := route.Server.Open(ctx, login)
 	if err != nil {
 		return nil, err

@@ -78,11 +78,10 @@ func NewShared() *Shared {
 // Login implements pop3.Backend. The maildrop is locked only after the
 // upstream has accepted the credentials, or a stranger could lock its owner out.
 func (g *Gateway) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentials) (pop3.Session, error) {
-	route, err := g.Route(cred.User, address(peer.Remote), peer.Listener)
+	route, login, err := g.lead(peer, cred)
 	if err != nil {
 		return nil, &pop3.Error{Code: pop3.CodeSysPerm, Text: "No mail server is set up for this user; ask your administrator", Err: err}
 	}
-	login := upstreamLogin(route, peer, cred)
 	mailbox, lock, err := g.enter(ctx, route, login, peer)
 	if err != nil {
 		return nil, err
@@ -133,9 +132,36 @@ func (g *Gateway) enter(ctx context.Context, route Route, login upstream.Login, 
 	return mailbox, lock, nil
 }
 
+// lead finds the way to the mailbox that is acted upon. With an authorization
+// identity (RFC 4616) that is the identity's, by its route, view and policy;
+// who signs in for it only proves who they are. If their own route leads to the
+// same upstream they have there the name that it gives them.
+func (g *Gateway) lead(peer pop3.Peer, cred pop3.Credentials) (Route, upstream.Login, error) {
+	owner := cred.Identity
+	if owner == "" {
+		owner = cred.User
+	}
+	route, err := g.Route(owner, address(peer.Remote), peer.Listener)
+	if err != nil {
+		return route, upstream.Login{}, err
+	}
+	login := upstreamLogin(route, peer, cred)
+	if owner == cred.User {
+		return route, login, nil
+	}
+	login.User, login.Identity = cred.User, route.User
+	if own, err := g.Route(cred.User, address(peer.Remote), peer.Listener); err == nil && own.Upstream == route.Upstream {
+		login.User = own.User
+	}
+	if login.User == login.Identity { // another view of their own mailbox
+		login.Identity = ""
+	}
+	return route, login, nil
+}
+
 func upstreamLogin(route Route, peer pop3.Peer, cred pop3.Credentials) upstream.Login {
 	return upstream.Login{
-		User: route.User, Identity: cred.Identity, Secret: cred.Secret,
+		User: route.User, Secret: cred.Secret,
 		Bearer: cred.Mechanism == "XOAUTH2" || cred.Mechanism == "OAUTHBEARER",
 		Client: address(peer.Remote), Session: peer.ID, Folders: route.Policy.Folders,
 		NeedSeen: route.Policy.UnseenOnly,

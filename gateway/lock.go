@@ -52,11 +52,7 @@ type lock struct {
 }
 
 func maildropOf(route Route, login upstream.Login) lockKey {
-	user := login.Identity
-	if user == "" {
-		user = login.User
-	}
-	key := lockKey{upstream: route.Upstream, user: fold(user), view: route.View}
+	key := lockKey{upstream: route.Upstream, user: fold(route.User), view: route.View}
 	if route.Policy.Lock == policy.LockShared {
 		key.session = login.Session
 	}
