@@ -101,7 +101,7 @@ func (l *lister) parse(list []byte) (m answer, err error) {
 			m.ID.UID, err = parseUID(a.value)
 		case "RFC822.SIZE":
 			m.hasSize = true
-			if m.Size, err = number(a.value, 1<<63-1); err != nil {
+			if m.Size, err = number(a.value, maxLiteral); err != nil {
 				err = fmt.Errorf("the server tells a size of %q", printable(a.value))
 			}
 		case "FLAGS":

@@ -72,7 +72,7 @@ func TestListing(t *testing.T) {
 			[]upstream.Message{msg(3, 4, seen, ""), msg(7, 5, seen, "")}},
 		{"another client's changes", "* 1 FETCH (UID 7 RFC822.SIZE 1 FLAGS (\\Seen))\r\n* 5 FETCH (FLAGS (\\Deleted))\r\n* 1 FETCH (UID 7 FLAGS ())\r\n* 9 FETCH (UID 99 FLAGS (\\Seen))\r\n* 3 EXPUNGE\r\n* 12 EXISTS\r\n",
 			[]upstream.Message{msg(7, 1, 0, "")}},
-		{"largest numbers", "* 4294967295 FETCH (UID 4294967295 RFC822.SIZE 9223372036854775807)\r\n", []upstream.Message{msg(4294967295, 9223372036854775807, 0, "")}},
+		{"largest numbers", "* 4294967295 FETCH (UID 4294967295 RFC822.SIZE 17179869184)\r\n", []upstream.Message{msg(4294967295, 17179869184, 0, "")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := listed(t, c.lines)
@@ -88,6 +88,7 @@ func TestListing(t *testing.T) {
 
 func TestListingRefused(t *testing.T) {
 	for _, c := range []struct{ name, line, words string }{
+		{"larger than any message", "(UID 7 RFC822.SIZE 17179869185)", "17179869185"},
 		{"no UID", "(RFC822.SIZE 1)", "without its UID"},
 		{"no UID, a date", "(INTERNALDATE \"17-Jul-1996 02:44:25 -0700\")", "without its UID"},
 		{"UID 0", "(UID 0 RFC822.SIZE 1)", `UID "0"`},
@@ -143,5 +144,38 @@ func BenchmarkListing100k(b *testing.B) {
 		if err := c.wait(); err != nil || len(to.finish()) != 100_000 {
 			b.Fatal(err, len(to.messages))
 		}
+	}
+}
+
+// TestSearchBounds: one answer to a SEARCH, and no more ranges than messages.
+func TestSearchBounds(t *testing.T) {
+	search := func() (*framing, *uids) {
+		f, found := &framing{dead: make(chan struct{})}, new(uids)
+		f.queue("UID SEARCH RETURN (ALL) DELETED", injection{uids: found})
+		return f, found
+	}
+	answer := func(f *framing, set string) error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.found("ESEARCH", []byte(`(TAG "X1") UID ALL `+set+"\r\n"), nil)
+	}
+	f, found := search()
+	if err := answer(f, "1,3"); err != nil {
+		t.Fatal(err)
+	}
+	if err := answer(f, "5,7"); err == nil || len(found.ranges) != 2 {
+		t.Errorf("a second answer: %v, %d ranges", err, len(found.ranges))
+	}
+	var many strings.Builder
+	for i := range maxMessages {
+		fmt.Fprint(&many, 2*i+1, ",")
+	}
+	f, _ = search()
+	if err := answer(f, many.String()+"4294967295"); err == nil {
+		t.Error("more ranges than a folder may have messages are taken")
+	}
+	f, found = search()
+	if err := answer(f, strings.TrimSuffix(many.String(), ",")); err != nil || len(found.ranges) != maxMessages {
+		t.Errorf("%v, %d ranges", err, len(found.ranges))
 	}
 }

@@ -144,7 +144,7 @@ func (d *decoder) message(folder int, named bool) (m upstream.Message) {
 	d.uid += step
 	d.bad = d.bad || step == 0 || d.uid >= 1<<32
 	m.ID = upstream.ID{Folder: folder, UID: uint32(d.uid)}
-	m.Size = int64(d.number(1<<63 - 1))
+	m.Size = int64(d.number(maxLiteral))
 	date, octets := binary.Varint(d.rest)
 	d.octets(max(octets, 0))
 	d.bad = d.bad || octets <= 0

@@ -3,6 +3,7 @@ package bridge
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -28,6 +29,9 @@ func (f *framing) found(kind string, rest, u []byte) error {
 	if to == nil {
 		f.out = u
 		return nil
+	}
+	if to.answered {
+		return errors.New("the server answers one SEARCH twice")
 	}
 	to.answered = true
 	if kind == "ESEARCH" {
@@ -101,6 +105,9 @@ func (s *uids) add(first, last []byte) error {
 	if n := len(s.ranges); n > 1 && s.ranges[n-2].last+1 == s.ranges[n-1].first && s.ranges[n-2].last != 0 {
 		s.ranges[n-2].last = s.ranges[n-1].last
 		s.ranges = s.ranges[:n-1]
+	}
+	if len(s.ranges) > maxMessages {
+		return fmt.Errorf("the server finds more than %d messages", maxMessages)
 	}
 	return nil
 }
