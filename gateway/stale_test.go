@@ -2,9 +2,14 @@ package gateway_test
 
 import (
 	"context"
+	"net"
 	"testing"
 	"time"
 
+	"github.com/restante-mail/restante/gateway"
+	"github.com/restante-mail/restante/policy"
+	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/secret"
 	"github.com/restante-mail/restante/store"
 )
 
@@ -45,5 +50,41 @@ func TestChangedDuringASession(t *testing.T) {
 				t.Errorf("%d messages are left, want 3", n)
 			}
 		})
+	}
+}
+
+// TestNewestAfterAKill: what "newest" left out stays out, also if the session
+// that removed newer mail did not live to record that.
+func TestNewestAfterAKill(t *testing.T) {
+	server, inbox := memory(t, letters(6))
+	p := preset("classic", func(p *policy.Policy) { p.Newest = 2 })
+	state := stateFile(t)
+	login := func() pop3.Session {
+		s, err := remembering(server, state, &p).Login(t.Context(), pop3.Peer{ID: "x", Remote: &net.TCPAddr{}},
+			pop3.Credentials{User: user, Secret: secret.New(password)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	killed := login()
+	if _, err := killed.Messages(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	gateway.SetCrash(func(after string) {
+		if after == "applied" {
+			panic("killed")
+		}
+	})
+	defer gateway.SetCrash(func(string) {})
+	func() {
+		defer func() { _ = recover() }()
+		_ = killed.Update(t.Context(), []int{1})
+		t.Error("it was not killed")
+	}()
+	s := login()
+	defer s.Close()
+	if list, err := s.Messages(t.Context()); err != nil || len(list) != 1 || len(inbox.Messages()) != 5 {
+		t.Errorf("shown are %v, %v, of %d; want the one that is left of the newest two", list, err, len(inbox.Messages()))
 	}
 }

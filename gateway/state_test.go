@@ -45,11 +45,11 @@ func (c *counting) View(ctx context.Context, key store.ViewKey) (store.View, err
 	return c.Store.View(ctx, key)
 }
 
-func (c *counting) Intend(ctx context.Context, key store.ViewKey, at int64, deeds []store.Deed) (int64, error) {
+func (c *counting) Intend(ctx context.Context, key store.ViewKey, changes store.Changes, deeds []store.Deed) (int64, error) {
 	if err := c.write(); err != nil {
 		return 0, err
 	}
-	return c.Store.Intend(ctx, key, at, deeds)
+	return c.Store.Intend(ctx, key, changes, deeds)
 }
 
 func (c *counting) Remember(ctx context.Context, key store.ViewKey, changes store.Changes) error {
@@ -168,6 +168,7 @@ func TestTransactions(t *testing.T) {
 		{"a poll of the newest", preset("keep", func(p *policy.Policy) { p.Newest = 2 }), func(c *pop3.Client) { uidls(t, c) }, false, 1},
 		{"a drop with news", preset("keep", func(p *policy.Policy) { p.Newest = 2 }), func(c *pop3.Client) { uidls(t, c) }, true, 1},
 		{"the newest, hidden", preset("keep", func(p *policy.Policy) { p.Newest = 2 }), func(c *pop3.Client) { dele(t, c, 1) }, false, 1},
+		{"the newest, expunged", preset("classic", func(p *policy.Policy) { p.Newest = 2 }), func(c *pop3.Client) { dele(t, c, 1) }, false, 2},
 		{"dry run", preset("classic", func(p *policy.Policy) { p.DryRun = true }), func(c *pop3.Client) { dele(t, c, 1) }, false, 0},
 	}
 	for _, test := range tests {

@@ -111,9 +111,12 @@ func (s *session) intend(ctx context.Context, plan policy.Plan) (int64, error) {
 			deeds[i].Then = storeMemory(facts[step.Index])
 		}
 	}
-	id, err := m.store.Intend(ctx, m.key, s.gateway.now().Unix(), deeds)
+	learned := m.learned // what "newest" leaves out must not come back when newer mail is gone
+	learned.At = s.gateway.now().Unix()
+	id, err := m.store.Intend(ctx, m.key, learned, deeds)
 	s.gateway.Shared.ailing.Store(err != nil)
 	if err == nil {
+		m.forgetLearned()
 		s.gateway.Shared.intents.Store(id, true)
 		s.intent = id
 		return id, nil

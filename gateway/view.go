@@ -89,8 +89,13 @@ func (s *session) keepLearned(ctx context.Context) error {
 	if err := s.remember(ctx, m.learned); err != nil {
 		return stateError(err)
 	}
-	m.learned, m.news = store.Changes{At: m.learned.At, Folders: bare(m.learned.Folders)}, false
+	m.forgetLearned()
 	return nil
+}
+
+// forgetLearned: what the listing taught is in the state file.
+func (m *memory) forgetLearned() {
+	m.learned, m.news = store.Changes{At: m.learned.At, Folders: bare(m.learned.Folders)}, false
 }
 
 // bare folders have no memories.

@@ -13,8 +13,12 @@ import (
 const MaxDeeds = 2_000_000
 
 // Intend implements Store.
-func (f *file) Intend(ctx context.Context, key ViewKey, at int64, deeds []Deed) (id int64, err error) {
-	packed, err := packDeeds(key, deeds)
+func (f *file) Intend(ctx context.Context, key ViewKey, c Changes, deeds []Deed) (id int64, err error) {
+	intent, err := packDeeds(key, deeds)
+	if err != nil {
+		return 0, err
+	}
+	changes, err := packChanges(key, c)
 	if err != nil {
 		return 0, err
 	}
@@ -25,11 +29,11 @@ func (f *file) Intend(ctx context.Context, key ViewKey, at int64, deeds []Deed) 
 	defer end()
 	made := make(chan int64, 1) // ctx may end first, and the writer be at it still
 	err = f.writer.write(ctx, func(tx *sql.Tx, _ *shelves) error {
-		view, err := viewRow(tx, key, at)
+		view, err := changes.remember(tx)
 		if err != nil {
 			return err
 		}
-		done, err := tx.Exec(`INSERT INTO intent (view, made, deeds) VALUES (?, ?, ?)`, view, at, packed)
+		done, err := tx.Exec(`INSERT INTO intent (view, made, deeds) VALUES (?, ?, ?)`, view, c.At, intent)
 		if err != nil {
 			return err
 		}
@@ -72,24 +76,42 @@ func packDeeds(key ViewKey, deeds []Deed) ([]byte, error) {
 
 // Remember implements Store.
 func (f *file) Remember(ctx context.Context, key ViewKey, c Changes) error {
-	undo, err := packDeeds(key, c.Undo)
+	changes, err := packChanges(key, c)
 	if err != nil {
 		return err
 	}
-	for _, folder := range c.Folders {
-		if err := checkKeys(folder.Name); err != nil {
-			return err
-		}
-	}
-	blocks := groupBlocks(c) // a copy: ctx may end before it is written
 	end, err := f.begin()
 	if err != nil {
 		return err
 	}
 	defer end()
 	return f.writer.write(ctx, func(tx *sql.Tx, _ *shelves) error {
-		return rememberView(tx, key, c, undo, blocks)
+		_, err := changes.remember(tx)
+		return err
 	})
+}
+
+// packed are changes on their way to the file: a copy, for ctx may end before
+// they are written.
+type packed struct {
+	key ViewKey
+	Changes
+	undo   []byte
+	blocks map[folderName]map[uint64]*blockChange
+}
+
+func packChanges(key ViewKey, c Changes) (p packed, err error) {
+	p = packed{key: key, Changes: c}
+	if p.undo, err = packDeeds(key, c.Undo); err != nil {
+		return p, err
+	}
+	for _, folder := range c.Folders {
+		if err := checkKeys(folder.Name); err != nil {
+			return p, err
+		}
+	}
+	p.blocks = groupBlocks(c)
+	return p, nil
 }
 
 // A folderName is a folder's life without what is in it.
@@ -130,33 +152,33 @@ func groupBlocks(c Changes) map[folderName]map[uint64]*blockChange {
 	return all
 }
 
-func rememberView(tx *sql.Tx, key ViewKey, c Changes, undo []byte, blocks map[folderName]map[uint64]*blockChange) error {
-	view, err := viewRow(tx, key, c.At)
-	if err != nil {
-		return err
+// remember writes the changes, and returns the row of the view.
+func (c *packed) remember(tx *sql.Tx) (view int64, err error) {
+	if view, err = viewRow(tx, c.key, c.At); err != nil {
+		return 0, err
 	}
 	for _, f := range c.Folders {
 		if err := rememberFolder(tx, view, f, c.At); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	for name, changes := range blocks {
+	for name, changes := range c.blocks {
 		if err := rememberBlocks(tx, view, name, changes); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	for _, id := range c.Settled {
 		if _, err := tx.Exec(`DELETE FROM intent WHERE id = ? AND view = ?`, id, view); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if c.Undo != nil {
-		_, err = tx.Exec(`UPDATE view SET undo = ? WHERE id = ?`, undo, view)
+		_, err = tx.Exec(`UPDATE view SET undo = ? WHERE id = ?`, c.undo, view)
 	}
 	if err == nil && c.Returned {
 		_, err = tx.Exec(`UPDATE view SET back = NULL WHERE id = ?`, view)
 	}
-	return err
+	return view, err
 }
 
 // viewRow returns the row of a view, which begins now if it is not there.
@@ -169,12 +191,14 @@ func viewRow(tx *sql.Tx, key ViewKey, at int64) (id int64, err error) {
 }
 
 // rememberFolder keeps what is known of a folder's life, ends its others, and
-// forgets those that ended long ago.
+// forgets those that ended long ago. Of two sessions that listed a new view at
+// once the earlier listing counts: what came after it is new.
 func rememberFolder(tx *sql.Tx, view int64, f ViewFolder, at int64) error {
 	_, err := tx.Exec(`INSERT INTO view_folder (view, name, uid_validity, first, edge, lapsed) VALUES (?, ?, ?, ?, ?, 0)
 		ON CONFLICT (view, name, uid_validity) DO UPDATE SET lapsed = 0,
-			first = CASE first WHEN 0 THEN excluded.first ELSE first END, edge = max(edge, excluded.edge)
-		WHERE lapsed <> 0 OR first = 0 AND excluded.first <> 0 OR edge < excluded.edge`,
+			first = CASE WHEN first = 0 OR excluded.first <> 0 AND excluded.first < first THEN excluded.first ELSE first END,
+			edge = max(edge, excluded.edge)
+		WHERE lapsed <> 0 OR excluded.first <> 0 AND (first = 0 OR excluded.first < first) OR edge < excluded.edge`,
 		view, f.Name, f.UIDValidity, f.First, f.Edge)
 	if err == nil {
 		_, err = tx.Exec(`UPDATE view_folder SET lapsed = ? WHERE view = ? AND name = ? AND uid_validity <> ? AND lapsed = 0`,

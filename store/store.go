@@ -44,9 +44,10 @@ type Store interface {
 	// View returns what is remembered of a view, at one moment; a View that has
 	// not Begun if nothing is. It is the caller's.
 	View(ctx context.Context, key ViewKey) (View, error)
-	// Intend remembers what is about to be changed upstream, in one
-	// transaction, until Remember settles it. A view that is not known begins.
-	Intend(ctx context.Context, key ViewKey, at int64, deeds []Deed) (id int64, err error)
+	// Intend remembers what is about to be changed upstream, until Remember
+	// settles it, and adds c to what is remembered of the view, both in one
+	// transaction. A view that is not known begins.
+	Intend(ctx context.Context, key ViewKey, c Changes, deeds []Deed) (id int64, err error)
 	// Remember adds to what is remembered of a view, in one transaction.
 	Remember(ctx context.Context, key ViewKey, c Changes) error
 	// Approvals returns the rules that an administrator approved, and when.

@@ -124,8 +124,8 @@ type Intent struct {
 type Changes struct {
 	// At is the time of the change.
 	At int64
-	// Folders, with what is to be added to their Memories; First is set once,
-	// Edge only grows. Another life of the same folder lapses.
+	// Folders, with what is to be added to their Memories; First only
+	// shrinks once it is not 0, Edge only grows. Another life of the same folder lapses.
 	Folders []ViewFolder
 	// Purge are Memories to forget, before what is in Folders is added: they
 	// were absent for long enough, or are of other messages than they seemed.

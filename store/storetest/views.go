@@ -69,7 +69,7 @@ func viewFactsAddUp(t *testing.T, ctx context.Context, s store.Store) {
 	mustRemember(t, ctx, s, view, one(10, folder(5, store.Memory{Key: 1, First: 20, Last: 20, Absent: 9, Wish: "trash"})))
 	mustRemember(t, ctx, s, view, one(11, folder(9, store.Memory{Key: 1, Deleted: 30, Hidden: 30})))
 	mustRemember(t, ctx, s, view, one(12, folder(2, store.Memory{Key: 1, First: 40, Last: 40, Deleted: 40, Hidden: 40, Lives: 1})))
-	wantView(t, ctx, s, view, store.View{Begun: 10, Folders: []store.ViewFolder{{Name: "INBOX", UIDValidity: 7, First: 5, Edge: 9,
+	wantView(t, ctx, s, view, store.View{Begun: 10, Folders: []store.ViewFolder{{Name: "INBOX", UIDValidity: 7, First: 2, Edge: 9,
 		Memories: []store.Memory{{Key: 1, First: 20, Last: 40, Deleted: 30, Hidden: 30, Wish: "trash", Lives: 1}}}}})
 }
 
@@ -80,6 +80,11 @@ func viewPurges(t *testing.T, ctx context.Context, s store.Store) {
 	gone.Memories = []store.Memory{{Key: 1}, {Key: 999}, {Key: 5000}}
 	mustRemember(t, ctx, s, view, store.Changes{At: 11, Purge: []store.ViewFolder{gone, {Name: "nowhere", Memories: gone.Memories}}})
 	folder.Memories = folder.Memories[1:2]
+	wantView(t, ctx, s, view, store.View{Begun: 10, Folders: []store.ViewFolder{folder}})
+	folder.Memories = []store.Memory{{Key: 2, Lives: 1}} // another message than it seemed
+	again := one(12, folder)
+	again.Purge = []store.ViewFolder{folder}
+	mustRemember(t, ctx, s, view, again)
 	wantView(t, ctx, s, view, store.View{Begun: 10, Folders: []store.ViewFolder{folder}})
 }
 
@@ -100,15 +105,16 @@ func viewLives(t *testing.T, ctx context.Context, s store.Store) {
 func viewIntents(t *testing.T, ctx context.Context, s store.Store) {
 	deeds := []store.Deed{{Folder: "INBOX", UIDValidity: 7, Key: 1, Do: "move", Target: `\Trash`,
 		To: store.Place{Folder: "Trash", UIDValidity: 1, UID: 2}}}
-	a, errA := s.Intend(ctx, view, 10, deeds)
-	b, errB := s.Intend(ctx, view, 11, deeds)
+	folder := store.ViewFolder{Name: "INBOX", UIDValidity: 7, First: 2, Edge: 3}
+	a, errA := s.Intend(ctx, view, store.Changes{At: 10}, deeds)
+	b, errB := s.Intend(ctx, view, one(11, folder), deeds)
 	if errA != nil || errB != nil || a == b {
 		t.Fatalf("Intend: %d, %v; %d, %v", a, errA, b, errB)
 	}
-	wantView(t, ctx, s, view, store.View{Begun: 10, Intents: []store.Intent{{ID: a, Made: 10, Deeds: deeds}, {ID: b, Made: 11, Deeds: deeds}}})
+	wantView(t, ctx, s, view, store.View{Begun: 10, Folders: []store.ViewFolder{folder}, Intents: []store.Intent{{ID: a, Made: 10, Deeds: deeds}, {ID: b, Made: 11, Deeds: deeds}}})
 	mustRemember(t, ctx, s, other, store.Changes{At: 12, Settled: []int64{a}}) // not its own
 	mustRemember(t, ctx, s, view, store.Changes{At: 12, Settled: []int64{b}, Undo: deeds})
-	wantView(t, ctx, s, view, store.View{Begun: 10, Intents: []store.Intent{{ID: a, Made: 10, Deeds: deeds}}, Undo: deeds})
+	wantView(t, ctx, s, view, store.View{Begun: 10, Folders: []store.ViewFolder{folder}, Intents: []store.Intent{{ID: a, Made: 10, Deeds: deeds}}, Undo: deeds})
 }
 
 func viewTogether(t *testing.T, ctx context.Context, s store.Store) {
@@ -121,7 +127,7 @@ func viewTogether(t *testing.T, ctx context.Context, s store.Store) {
 				if err := s.Remember(ctx, view, one(1, store.ViewFolder{Name: "INBOX", UIDValidity: 7, Memories: []store.Memory{{Key: key, Hidden: 1}}})); err != nil {
 					t.Errorf("Remember: %v", err)
 				}
-				if id, err := s.Intend(ctx, view, 1, nil); err != nil || id == 0 {
+				if id, err := s.Intend(ctx, view, store.Changes{At: 1}, nil); err != nil || id == 0 {
 					t.Errorf("Intend: %d, %v", id, err)
 				}
 			}
@@ -136,7 +142,7 @@ func viewTogether(t *testing.T, ctx context.Context, s store.Store) {
 
 func viewBounds(t *testing.T, ctx context.Context, s store.Store) {
 	long := strings.Repeat("k", store.MaxKey+1)
-	_, intend := s.Intend(ctx, store.ViewKey{View: long}, 1, nil)
+	_, intend := s.Intend(ctx, store.ViewKey{View: long}, store.Changes{At: 1}, nil)
 	for name, err := range map[string]error{
 		"intend": intend,
 		"view":   s.Remember(ctx, store.ViewKey{Maildrop: long}, store.Changes{}),
@@ -151,7 +157,7 @@ func viewBounds(t *testing.T, ctx context.Context, s store.Store) {
 	cancel()
 	_, read := s.View(gone, view)
 	_, approvals := s.Approvals(gone)
-	_, intend = s.Intend(gone, view, 1, nil)
+	_, intend = s.Intend(gone, view, store.Changes{At: 1}, nil)
 	for name, err := range map[string]error{"View": read, "Approvals": approvals, "Intend": intend,
 		"Remember": s.Remember(gone, view, store.Changes{})} {
 		if !errors.Is(err, context.Canceled) {
@@ -179,7 +185,7 @@ func viewClosed(t *testing.T, ctx context.Context, s store.Store) {
 	}
 	_, read := s.View(ctx, view)
 	_, approvals := s.Approvals(ctx)
-	_, intend := s.Intend(ctx, view, 1, nil)
+	_, intend := s.Intend(ctx, view, store.Changes{At: 1}, nil)
 	for name, err := range map[string]error{"View": read, "Approvals": approvals, "Intend": intend,
 		"Remember": s.Remember(ctx, view, store.Changes{})} {
 		if !errors.Is(err, store.ErrClosed) {
