@@ -30,6 +30,11 @@ const (
 	saveInterval = 10 * time.Minute
 	// entryCost is what an entry takes besides its key and listing.
 	entryCost = 200
+	// maxUnproven bounds the octets of listings that are unpacked, to some
+	// twelve times as many, for sign-ins that the server has not accepted yet:
+	// strangers who only know names must not fill the memory. Beyond it the
+	// folder is listed anew.
+	maxUnproven = 4 << 20
 )
 
 // listings are the remembered listings, the longest unused of which go first
@@ -41,6 +46,7 @@ type listings struct {
 
 	mu          sync.Mutex
 	limit, held int
+	unproven    int
 	order       *list.List // of *entry, the last used first
 	entries     map[string]*list.Element
 }
@@ -67,6 +73,32 @@ func listingKey(identity, folder string) string {
 	return fmt.Sprintf("%d:%s/%s", len(identity), identity, folder)
 }
 
+// recallUnproven is recall for who has yet to sign in. Then held is to be given
+// to proved.
+func (l *listings) recallUnproven(ctx context.Context, key string, folder int) (r *remembered, small bool, held int) {
+	e, ok := l.look(key)
+	if !ok {
+		e = l.load(ctx, key)
+	}
+	l.mu.Lock()
+	held = len(e.blob)
+	if held > 0 && l.unproven > 0 && l.unproven+held > maxUnproven { // one may be as large as it likes
+		l.mu.Unlock()
+		return nil, false, 0
+	}
+	l.unproven += held
+	l.mu.Unlock()
+	r, small = l.unpack(e, folder, ok)
+	return r, small, held
+}
+
+// proved ends a sign-in, however.
+func (l *listings) proved(held int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unproven -= held
+}
+
 // recall returns the listing, or nil; small says that there is none because
 // the folder is small.
 func (l *listings) recall(ctx context.Context, key string, folder int) (r *remembered, small bool) {
@@ -74,10 +106,14 @@ func (l *listings) recall(ctx context.Context, key string, folder int) (r *remem
 	if !ok {
 		e = l.load(ctx, key)
 	}
+	return l.unpack(e, folder, ok)
+}
+
+func (l *listings) unpack(e entry, folder int, known bool) (r *remembered, small bool) {
 	if e.blob == nil {
-		return nil, ok
+		return nil, known
 	}
-	r, err := decode(key, folder, e.blob)
+	r, err := decode(e.key, folder, e.blob)
 	if err != nil {
 		l.log.WithError(err).Warn("the folder is listed anew")
 		return nil, false

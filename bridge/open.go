@@ -74,11 +74,15 @@ func (m *mailbox) beginCold(ctx context.Context) (err error) {
 	m.startOver(nil)
 	var first *opening
 	var ask func(*link)
+	var held int
 	if name := m.names()[0]; !strings.HasPrefix(name, `\`) && checkFolder(name) == nil {
-		first = m.opening(ctx, name)
+		first = m.newOpening(name)
+		first.known, first.small, held = m.u.listings.recallUnproven(ctx, m.listingKey(name), 0)
 		ask = first.queue
 	}
-	if m.link, err = m.u.link(ctx, m.login, ask); err != nil {
+	m.link, err = m.u.link(ctx, m.login, ask)
+	m.u.listings.proved(held)
+	if err != nil {
 		return err
 	}
 	if !m.place.takeNow() {
@@ -103,9 +107,13 @@ func (m *mailbox) names() []string {
 
 // opening is how to open the folder, with what is remembered of it.
 func (m *mailbox) opening(ctx context.Context, name string) *opening {
-	o := &opening{folder: len(m.folders), name: name, seen: m.login.NeedSeen, noDates: m.login.NoDates}
+	o := m.newOpening(name)
 	o.known, o.small = m.u.listings.recall(ctx, m.listingKey(name), o.folder)
 	return o
+}
+
+func (m *mailbox) newOpening(name string) *opening {
+	return &opening{folder: len(m.folders), name: name, seen: m.login.NeedSeen, noDates: m.login.NoDates}
 }
 
 // openFolders opens those that are not open yet, each in one flight.

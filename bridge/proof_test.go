@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -244,5 +245,40 @@ func TestMoveToItself(t *testing.T) {
 				t.Errorf("listed %v, want %v", messages, want)
 			}
 		})
+	}
+}
+
+// TestUnprovenBound: what is unpacked for sign-ins that are not accepted yet
+// has a bound, and is given back when they end.
+func TestUnprovenBound(t *testing.T) {
+	b := newBox(20)
+	f := b.serve(t)
+	var refuse atomic.Bool
+	ordinary := f.instead
+	f.instead = func(c *fakeConn, session int, command string) bool {
+		if refuse.Load() && strings.HasPrefix(command, "AUTHENTICATE") {
+			c.no("[AUTHENTICATIONFAILED] wrong")
+			return true
+		}
+		return ordinary(c, session, command)
+	}
+	u := f.remembering(nil)
+	u.pool.idleFor = -1
+	b.visit(t, u)
+	whole := func() int { return len(f.heard("UID FETCH 1:*")) }
+	before := whole()
+	u.listings.unproven = maxUnproven
+	b.visit(t, u)
+	if whole() == before {
+		t.Error("the listing was unpacked beyond the bound")
+	}
+	u.listings.unproven = 0
+	before = whole()
+	b.visit(t, u)
+	refuse.Store(true)
+	_, err := u.Open(t.Context(), alice)
+	kindIs(t, err, upstream.Rejected, "wrong")
+	if whole() != before || u.listings.unproven != 0 {
+		t.Errorf("%d octets are held when nobody signs in; listed whole %d times", u.listings.unproven, whole()-before)
 	}
 }
