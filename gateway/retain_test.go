@@ -76,6 +76,10 @@ func TestKeepDays(t *testing.T) {
 			t.Errorf("%s: an alert: %v, in\n%s", step.name, alert, log.String())
 		}
 	}
+	if lines := strings.Count(log.String(), "removed upstream"); lines != 1 || !strings.Contains(log.String(), "messages=2") ||
+		!strings.Contains(log.String(), "retain rule 1") {
+		t.Errorf("want one line that says how many were removed, and why, in\n%s", log.String())
+	}
 	if left := inbox.Messages(); left[0].UID != 2 {
 		t.Errorf("left is UID %d, want 2", left[0].UID)
 	}

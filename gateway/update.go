@@ -293,6 +293,7 @@ func (s *session) record(steps []policy.Step, results []upstream.Result) error {
 			first = result.Err
 		}
 	}
+	s.tellRemovals(steps, results)
 	if s.marked > 0 {
 		s.log.WithField("messages", s.marked).Warn("the upstream cannot remove single messages (no UIDPLUS): they were flagged \\Deleted and are hidden instead")
 	}
@@ -302,6 +303,29 @@ func (s *session) record(steps []policy.Step, results []upstream.Result) error {
 	return &pop3.Error{Code: pop3.CodeSysTemp,
 		Text: fmt.Sprintf("%d of %d changes could not be made; what was deleted may still be there", s.failed, len(steps)),
 		Err:  first}
+}
+
+// tellRemovals logs what left the mailbox: a line for each thing done and each
+// reason, not for each message.
+func (s *session) tellRemovals(steps []policy.Step, results []upstream.Result) {
+	type removal struct{ do, target, why string }
+	count, order := map[removal]int{}, []removal(nil)
+	for i, step := range steps {
+		if !step.Removes || results[i].Err != nil {
+			continue
+		}
+		r := removal{step.Do.String(), step.Target, step.Why}
+		if count[r]++; count[r] == 1 {
+			order = append(order, r)
+		}
+	}
+	for _, r := range order {
+		fields := logrus.Fields{"messages": count[r], "do": r.do, "why": r.why}
+		if r.target != "" {
+			fields["target"] = r.target
+		}
+		s.log.WithFields(fields).Info("removed upstream")
+	}
 }
 
 func (s *session) recordOne(step policy.Step, result upstream.Result) {
