@@ -142,7 +142,9 @@ func idleRow(secure bool) *row {
 		name:    name,
 		figures: []figure{{title, "KiB", goals(noMore(limit))}},
 		every: func(s subject) int {
-			if secure && s.name == imapcName {
+			// Dovecot's processes of the row before still wait for work, and
+			// what they cost would not be seen again.
+			if secure && s.restante == nil {
 				return 0
 			}
 			return once

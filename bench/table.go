@@ -108,10 +108,10 @@ func rounded(v float64) string {
 }
 
 // conditions say where and with what it was measured, and how busy the machine
-// was before.
+// was before and after.
 func conditions(rounds int, load string) string {
-	return fmt.Sprintf("\n%d rounds; %d cores, %s/%s, load average before the run %s; %s; Dovecot %s.\n", rounds,
-		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, load, runtime.Version(), dovecotVersion())
+	return fmt.Sprintf("\n%d rounds; %d cores, %s/%s, load average before the run %s, after it %s; %s; Dovecot %s.\n", rounds,
+		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, load, loadAverage(), runtime.Version(), dovecotVersion())
 }
 
 // loadAverage of the last minute.
