@@ -60,6 +60,7 @@ type Route struct {
 // Shared is what all Gateways of a process have in common.
 type Shared struct {
 	locks   locks
+	memory  giveBack
 	marks   marks
 	sizes   sizes
 	delays  delays

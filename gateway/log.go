@@ -58,8 +58,8 @@ func signedIn(fields logrus.Fields, s pop3.Summary) {
 // tell adds what only the gateway knows of a session.
 func (s *session) tell(fields logrus.Fields) {
 	fields["upstream"], fields["changed"] = s.route.Upstream, s.changed
-	if u, ok := s.mailbox.(warmable); ok {
-		fields["warm"] = u.Warm()
+	if s.warm != nil {
+		fields["warm"] = *s.warm
 	}
 	if s.route.View != "" {
 		fields["view"] = s.route.View

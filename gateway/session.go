@@ -28,6 +28,7 @@ type session struct {
 	shown     []upstream.Message // message n of the client is shown[n-1]
 	index     []int              // shown[i] is listed[index[i]]
 	hidden    int
+	warm      *bool              // the upstream connection had been there before; nil until the end, and if nobody can tell
 	retrieved map[int]bool       // proven, by index into shown
 	learned   []map[uint32]int64 // true sizes, by folder and UID, that the upstream does not tell
 	changed   int                // changes made upstream
@@ -115,7 +116,15 @@ func (s *session) Close() error {
 	defer s.lock.release()
 	s.keepSizes()
 	s.endMemory()
-	return s.mailbox.Close()
+	if u, ok := s.mailbox.(warmable); ok {
+		warm := u.Warm()
+		s.warm = &warm
+	}
+	err := s.mailbox.Close()
+	listed := len(s.listed)
+	s.mailbox, s.listed, s.shown, s.index = nil, nil, nil, nil // what is left of the session waits for its line in the log
+	s.gateway.Shared.memory.after(listed, s.gateway.now())
+	return err
 }
 
 // A body is a message on its way from the upstream to the client.

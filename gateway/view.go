@@ -16,7 +16,11 @@ func (s *session) look(ctx context.Context, msgs []upstream.Message) error {
 	}
 	s.listed, s.shown, s.index, s.hidden = msgs, nil, nil, 0 // it may be done again after a failure
 	state, now := s.state(), s.gateway.now()
-	for i, verdict := range s.route.Policy.View(msgs, state, now) {
+	verdicts := s.route.Policy.View(msgs, state, now)
+	if n := shown(verdicts); n > 0 { // of exactly that size: a listing can be large
+		s.shown, s.index = make([]upstream.Message, 0, n), make([]int, 0, n)
+	}
+	for i, verdict := range verdicts {
 		if verdict.Show {
 			s.shown, s.index = append(s.shown, msgs[i]), append(s.index, i)
 		} else {
@@ -35,6 +39,15 @@ func (s *session) look(ctx context.Context, msgs []upstream.Message) error {
 		return s.keepLearned(ctx)
 	}
 	return nil
+}
+
+func shown(verdicts []policy.Verdict) (n int) {
+	for _, verdict := range verdicts {
+		if verdict.Show {
+			n++
+		}
+	}
+	return n
 }
 
 // state is what the policy is told of earlier sessions.
