@@ -754,14 +754,14 @@ func TestEndlessTalk(t *testing.T) {
 	}
 }
 
-// TestAheadAbsurdSize: a size that no message has does not wrap what is counted.
+// TestAheadAbsurdSize: the largest size that is believed is never asked for ahead.
 func TestAheadAbsurdSize(t *testing.T) {
 	f := newFake(t, "one", "two", "three")
 	f.instead = func(c *fakeConn, _ int, command string) bool {
 		if !strings.HasPrefix(command, "UID FETCH 1:*") {
 			return false
 		}
-		for i, size := range []int64{3, 1<<63 - 1, 1<<63 - 1} {
+		for i, size := range []int64{3, maxLiteral, maxLiteral} {
 			c.send("* %d FETCH (UID %d RFC822.SIZE %d FLAGS () INTERNALDATE \"17-Jul-1996 02:44:25 -0700\")\r\n", i+1, 11+i, size)
 		}
 		c.ok("done")

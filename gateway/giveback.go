@@ -10,18 +10,22 @@ import (
 // will not need again soon, and the runtime would keep it for minutes.
 const largeListing = 20_000
 
-// giveBackEvery bounds how often the whole process collects its garbage for
-// that: once costs some milliseconds.
-const giveBackEvery = 10 * time.Second
+// giveBackAfter is how long sessions that end meanwhile are waited for:
+// collecting the garbage of the whole process costs some milliseconds.
+const giveBackAfter = 3 * time.Second
 
 // giveBack returns the memory of large listings to the system.
-type giveBack struct{ last atomic.Int64 } // Unix time in ns
+type giveBack struct{ due atomic.Bool }
 
-// after is called when a session's listing is not needed any more.
-func (g *giveBack) after(listed int, now time.Time) {
-	last := g.last.Load()
-	if listed < largeListing || now.UnixNano()-last < int64(giveBackEvery) || !g.last.CompareAndSwap(last, now.UnixNano()) {
+// after is called when a session's listing is not needed any more. The first
+// one is given back at once, and what else ends soon after it together.
+func (g *giveBack) after(listed int) {
+	if listed < largeListing || !g.due.CompareAndSwap(false, true) {
 		return
 	}
 	debug.FreeOSMemory()
+	time.AfterFunc(giveBackAfter, func() {
+		g.due.Store(false)
+		debug.FreeOSMemory()
+	})
 }

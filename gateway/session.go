@@ -123,7 +123,7 @@ func (s *session) Close() error {
 	err := s.mailbox.Close()
 	listed := len(s.listed)
 	s.mailbox, s.listed, s.shown, s.index = nil, nil, nil, nil // what is left of the session waits for its line in the log
-	s.gateway.Shared.memory.after(listed, s.gateway.now())
+	s.gateway.Shared.memory.after(listed)
 	return err
 }
 

@@ -284,14 +284,7 @@ func TestReloadReplacesAllOrNothing(t *testing.T) {
 		}
 	})
 	t.Run("a session keeps what it began with", func(t *testing.T) {
-		conn, err := net.Dial("tcp", old)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := pop3.NewClient(t.Context(), conn, pop3.ClientOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := patient(t, old)
 		defer c.Close()
 		r.write(t, text(bobs, second))
 		if err := r.live.Reload(); err != nil {
