@@ -53,8 +53,9 @@ type fakeMessage struct {
 type fakeConn struct {
 	*fake
 	net.Conn
-	r   *bufio.Reader
-	tag string
+	r    *bufio.Reader
+	tag  string
+	caps string // what the fake could do when the connection came
 }
 
 // newFake serves on loopback until the test ends. The texts become UIDs 11, 12...
@@ -89,8 +90,9 @@ func (f *fake) serve() {
 			f.sessions++
 			session := f.sessions
 			f.connections = append(f.connections, c)
+			conn := &fakeConn{fake: f, Conn: c, r: bufio.NewReader(c), caps: f.caps}
 			f.mu.Unlock()
-			f.all.Go(func() { (&fakeConn{fake: f, Conn: c, r: bufio.NewReader(c)}).serve(session) })
+			f.all.Go(func() { conn.serve(session) })
 		}
 	})
 }
