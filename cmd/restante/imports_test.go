@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"proxy":                {"upstream", "secret", "pop3"},
 	"config":               {"policy"},
 	"memimap":              {"secret"},
-	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store"},
+	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit"},
 	"store/storetest":      {"store"},
 }
 
