@@ -12,7 +12,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # Real servers and clients that tests use where they are installed.
-PEERS = dovecot-imapd dovecot-pop3d fetchmail getmail6 mpop curl python3
+PEERS = dovecot-imapd dovecot-pop3d fetchmail getmail6 mpop curl python3 nginx libnginx-mod-mail perdition
 
 .PHONY: build test lint fuzz bench peers
 
@@ -44,6 +44,8 @@ bench:
 	go run ./bench -rounds $(ROUNDS) -write docs/performance.md
 
 # The peers, on Debian and its kin. They are only installed: tests start their own.
+# Courier's packages conflict with Dovecot's; its server is unpacked in ~/.cache.
 peers:
 	$(SUDO) apt-get update -q
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(PEERS)
+	peertest/courier.sh

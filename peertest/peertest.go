@@ -1,6 +1,6 @@
 // Package peertest starts the real programs that Restante lives between, for
 // tests and for the benchmark: Dovecot as the upstream server (and, with its
-// own pop3d, as the server to be compared with), and curl, fetchmail, getmail,
+// own pop3d, as the server to be compared with), Courier's pop3d, and curl, fetchmail, getmail,
 // mpop and Python's poplib as clients. Everything runs on loopback from a
 // private directory, as an ordinary user, and is stopped by process id.
 //
