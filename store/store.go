@@ -53,6 +53,8 @@ type Store interface {
 	// Approvals returns the rules that an administrator approved, and when.
 	Approvals(ctx context.Context) (map[string]int64, error)
 
+	Accounts
+
 	// Probe writes, and changes nothing: it fails if writing does.
 	Probe(ctx context.Context) error
 

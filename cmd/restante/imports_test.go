@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"policy":               {"upstream"},
 	"bridge":               {"upstream", "secret"},
 	"proxy":                {"upstream", "secret", "pop3"},
+	"auth":                 {"secret", "store"},
 	"config":               {"policy"},
 	"memimap":              {"secret"},
 	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit"},

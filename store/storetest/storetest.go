@@ -53,6 +53,12 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"bounds of a view", viewBounds},
 		{"fifty thousand memories", viewMany},
 		{"a view, closed", viewClosed},
+		{"accounts are kept and removed", accounts},
+		{"sealed values are kept and exchanged", sealed},
+		{"sealed values, many at once", swapping},
+		{"the use of secrets", uses},
+		{"bounds of accounts", accountBounds},
+		{"accounts, closed", accountsClosed},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
