@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/restante-mail/restante/upstream"
+	"github.com/restante-mail/restante/upstream/readahead"
 )
 
 const (
@@ -19,20 +20,6 @@ const (
 	maxWanted   = 2048
 	maxCommands = 256
 )
-
-// budget is what all sessions may ask for ahead. Nobody waits for it: who gets
-// nothing reads message by message.
-type budget struct{ left atomic.Int64 }
-
-func (b *budget) tryTake(n int64) bool {
-	if b.left.Add(-n) >= 0 {
-		return true
-	}
-	b.left.Add(n)
-	return false
-}
-
-func (b *budget) giveBack(n int64) { b.left.Add(n) }
 
 // ReadAhead counts octets of messages.
 type ReadAhead struct {
@@ -50,7 +37,7 @@ func (u *Upstream) ReadAhead() ReadAhead {
 
 // Expect implements upstream.Predictor. Until it is called nothing is read
 // ahead.
-func (m *mailbox) Expect(order []upstream.Message) { m.course = newCourse(order) }
+func (m *mailbox) Expect(order []upstream.Message) { m.course = readahead.New(order) }
 
 // BeforeWait implements upstream.Predictor.
 func (m *mailbox) BeforeWait(call func()) { m.beforeWait = call }
@@ -65,29 +52,29 @@ func (m *mailbox) willWait() {
 // was asked for, even if it sent it, is asked for the next message alone.
 func (m *mailbox) predict(l *link, wants []want) []want {
 	c := &m.course
-	window := c.window()
+	window := c.Window()
 	most := maxWanted
-	if c.step < 0 {
+	if c.Step < 0 {
 		most = maxCommands
 	}
 	if window == 0 || l.held > window/2 || l.pending() > most/2 {
 		return wants
 	}
 	if l.f.takeRefused() {
-		c.fault()
+		c.Fault()
 		return wants
 	}
-	from := c.at
+	from := c.At
 	if l.pending() > 0 && l.held > 0 {
 		from = m.asked
 	}
 	for l.pending()+len(wants) < most {
-		i := c.next(from, c.step)
-		if i < 0 || c.order[i].ID.Folder != m.selected {
+		i := c.Next(from, c.Step)
+		if i < 0 || c.Order[i].ID.Folder != m.selected {
 			break
 		}
-		w := m.wantOf(&c.order[i])
-		if l.held+w.cost > window || !m.u.budget.tryTake(w.cost) {
+		w := m.wantOf(&c.Order[i])
+		if l.held+w.cost > window || !m.u.budget.TryTake(w.cost) {
 			break
 		}
 		l.held += w.cost
@@ -101,8 +88,8 @@ func (m *mailbox) predict(l *link, wants []want) []want {
 func (m *mailbox) wantOf(message *upstream.Message) want {
 	listed, _ := m.find(message.ID) // message may know better, but Open asks by this
 	w := want{uid: message.ID.UID, offset: -1, length: bounded(listed.Size)}
-	if m.course.lines >= 0 {
-		if piece := firstPiece(m.course.lines, listed.Size); piece > 0 {
+	if m.course.Lines >= 0 {
+		if piece := firstPiece(m.course.Lines, listed.Size); piece > 0 {
 			w.offset, w.size, w.length = 0, piece, piece
 		}
 	}
@@ -118,7 +105,7 @@ func bounded(size int64) int64 { return min(max(size, 0), maxLiteral) }
 // that fails, whoever reads next will know.
 func (m *mailbox) askAhead() {
 	l := m.link
-	if l == nil || l.dead() || m.course.step == 0 {
+	if l == nil || l.dead() || m.course.Step == 0 {
 		return
 	}
 	if wants := m.predict(l, m.wants[:0]); len(wants) > 0 {
@@ -216,6 +203,6 @@ func (l *link) forgetTexts() {
 			l.u.octets.wasted.Add(w.length)
 		}
 	}
-	l.u.budget.giveBack(l.held)
+	l.u.budget.GiveBack(l.held)
 	l.held = 0
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/restante-mail/restante/peertest"
 	"github.com/restante-mail/restante/secret"
 	"github.com/restante-mail/restante/upstream"
+	"github.com/restante-mail/restante/upstream/readahead"
 )
 
 // texts are n different messages, of that size or a bit more.
@@ -81,11 +82,11 @@ func TestAhead(t *testing.T) {
 			if !slices.Equal(got, c.want) {
 				t.Errorf("asked for %q, want %q", got, c.want)
 			}
-			if m.link.held > 2*firstWindow || m.u.budget.left.Load()+m.link.held != defaultReadAhead {
-				t.Errorf("holds %d of the budget, and %d are left", m.link.held, m.u.budget.left.Load())
+			if m.link.held > 2*readahead.FirstWindow || m.u.budget.Left()+m.link.held != defaultReadAhead {
+				t.Errorf("holds %d of the budget, and %d are left", m.link.held, m.u.budget.Left())
 			}
 			m.Close()
-			if left := m.u.budget.left.Load(); left != defaultReadAhead {
+			if left := m.u.budget.Left(); left != defaultReadAhead {
 				t.Errorf("%d octets of the budget are left at the end", left)
 			}
 		})
@@ -108,7 +109,7 @@ func TestAheadNotAsked(t *testing.T) {
 
 // TestAheadSizes: a message too large for the window goes alone.
 func TestAheadSizes(t *testing.T) {
-	all := append(someTexts(2, 100), text(5<<20), text(100), text(firstWindow))
+	all := append(someTexts(2, 100), text(5<<20), text(100), text(readahead.FirstWindow))
 	f := newFake(t, all...)
 	m := f.expecting()
 	for i, want := range all {
@@ -186,7 +187,7 @@ func TestAheadCut(t *testing.T) {
 			}
 		}
 		m.Close()
-		if left := m.u.budget.left.Load(); left != defaultReadAhead {
+		if left := m.u.budget.Left(); left != defaultReadAhead {
 			t.Errorf("cut at %d: %d octets of the budget are left", at, left)
 		}
 	}
@@ -366,7 +367,7 @@ func TestAheadBudget(t *testing.T) {
 		})
 	}
 	both.Wait()
-	if left := u.budget.left.Load(); left != o.ReadAhead {
+	if left := u.budget.Left(); left != o.ReadAhead {
 		t.Errorf("%d octets of the budget are left", left)
 	}
 	for _, set := range f.fetches() {
@@ -461,7 +462,7 @@ func TestAheadQuit(t *testing.T) {
 		if len(left) != 28 || slices.Contains(left, 11) || slices.Contains(left, 13) {
 			t.Errorf("left are %v", left)
 		}
-		if left := m.u.budget.left.Load(); left != defaultReadAhead {
+		if left := m.u.budget.Left(); left != defaultReadAhead {
 			t.Errorf("%d octets of the budget are left", left)
 		}
 	}
@@ -598,7 +599,7 @@ func (a *anyOrder) run(u *Upstream, login upstream.Login) {
 	a.m.Expect(a.messages)
 	a.wander(300)
 	box.Close()
-	if left := u.budget.left.Load(); left != defaultReadAhead {
+	if left := u.budget.Left(); left != defaultReadAhead {
 		a.t.Errorf("%d octets of the budget are left", left)
 	}
 }
@@ -773,7 +774,7 @@ func TestAheadAbsurdSize(t *testing.T) {
 	m.Expect(m.messages)
 	for i, want := range []string{"one", "two", "three"} {
 		reads(t, m, 11+i, want)
-		if left := m.u.budget.left.Load(); m.link.held < 0 || left > o.ReadAhead {
+		if left := m.u.budget.Left(); m.link.held < 0 || left > o.ReadAhead {
 			t.Fatalf("holds %d of the budget, and %d are left", m.link.held, left)
 		}
 	}
@@ -803,7 +804,7 @@ func TestAheadRefused(t *testing.T) {
 			several++
 		}
 	}
-	if several == 0 || several > 2*maxFaults || strings.Contains(strings.Join(got[max(len(got)-20, 0):], ""), ":") {
+	if several == 0 || several > 2*readahead.MaxFaults || strings.Contains(strings.Join(got[max(len(got)-20, 0):], ""), ":") {
 		t.Errorf("asked for %q", got)
 	}
 }

@@ -144,7 +144,7 @@ func (l *link) next() want {
 	w := l.f.wanted[0]
 	l.f.wanted[0].cost = 0
 	l.held -= w.cost
-	l.u.budget.giveBack(w.cost)
+	l.u.budget.GiveBack(w.cost)
 	return w
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/restante-mail/restante/upstream"
+	"github.com/restante-mail/restante/upstream/readahead"
 )
 
 // Security says how connections to the upstream are protected.
@@ -111,7 +112,7 @@ const (
 type Upstream struct {
 	o         Options
 	addresses addresses
-	budget    budget
+	budget    *readahead.Budget
 	octets    readAhead
 	served    servers
 	pool      *pool
@@ -150,7 +151,7 @@ func New(o Options) (*Upstream, error) {
 		served: servers{byAddress: map[string]served{}}, pool: newPool(&o),
 		listings: newListings(o.MemoryBound, o.Memory, o.Log), worthwhile: worthRemembering,
 	}
-	u.budget.left.Store(o.ReadAhead)
+	u.budget = readahead.NewBudget(o.ReadAhead)
 	return u, nil
 }
 

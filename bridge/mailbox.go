@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/restante-mail/restante/upstream"
+	"github.com/restante-mail/restante/upstream/readahead"
 )
 
 // maxFolderName bounds what the configuration may send to a server as a name.
@@ -24,10 +25,10 @@ type mailbox struct {
 	selected int   // index into folders, or -1
 	lists    []listing
 	messages []upstream.Message
-	reader   *reader // open, or nil
-	course   course  // of the client
-	asked    int     // the last that was asked for ahead, in the client's order
-	wants    []want  // memory
+	reader   *reader          // open, or nil
+	course   readahead.Course // of the client
+	asked    int              // the last that was asked for ahead, in the client's order
+	wants    []want           // memory
 	// beforeWait is called before the server is waited for; nil: nobody cares.
 	beforeWait func()
 	uses       map[string]string // folders found by special use

@@ -38,7 +38,7 @@ func (m *mailbox) Open(ctx context.Context, id upstream.ID, part upstream.Part) 
 	if part.Lines >= 0 {
 		r.piece = firstPiece(part.Lines, r.listed)
 	}
-	m.course.visit(m.course.find(id), part.Lines)
+	m.course.Visit(m.course.Find(id), part.Lines)
 	if !r.came() {
 		m.willWait()
 		if err := m.with(ctx, id.Folder, r.fetch); err != nil {
@@ -46,7 +46,7 @@ func (m *mailbox) Open(ctx context.Context, id upstream.ID, part upstream.Part) 
 		}
 	}
 	if r.alone {
-		m.course.fault()
+		m.course.Fault()
 	}
 	m.reader = r
 	return r, nil
@@ -146,7 +146,7 @@ func (r *reader) wants(l *link) []want {
 	m := r.m
 	l.waits = m.beforeWait
 	m.wants = append(m.wants[:0], r.want())
-	if r.alone || r.off > 0 || m.wants[0].length > m.course.window() {
+	if r.alone || r.off > 0 || m.wants[0].length > m.course.Window() {
 		return m.wants
 	}
 	l.settle(r.ctx)
@@ -208,7 +208,7 @@ func (r *reader) Read(p []byte) (int, error) {
 // given counts, and asks for more before the connection has nothing to do.
 func (r *reader) given(n int) {
 	r.m.u.octets.read.Add(int64(n))
-	if !r.pieces && r.b.left <= r.m.course.window() {
+	if !r.pieces && r.b.left <= r.m.course.Window() {
 		r.m.askAhead()
 	}
 }
@@ -225,7 +225,7 @@ func (r *reader) pieceDone() error {
 	}
 	if !r.pieces {
 		r.pieces = true
-		r.m.course.fault() // what comes behind the piece is in the way of the next
+		r.m.course.Fault() // what comes behind the piece is in the way of the next
 	}
 	return nil
 }
