@@ -65,6 +65,9 @@ func build(s *stage, words string) (*results, error) {
 	for i := range pollClients {
 		users[pollUser(i)] = password
 	}
+	for i := range crowdAccounts {
+		users[crowdUser(i)] = password
+	}
 	for i := range idleSessions {
 		users[idleUser(i)] = password
 	}

@@ -51,7 +51,7 @@ func allRows(u upstream) []*row {
 	rows = append(rows, retrieveRows()...)
 	rows = append(rows, farPollRow(u))
 	rows = append(rows, farDownloadRows(u)...)
-	return append(rows, listingRow(), listingMemoryRow(), idleRow(false), idleRow(true))
+	return append(rows, crowdRow(u), listingRow(), listingMemoryRow(), idleRow(false), idleRow(true))
 }
 
 // chosen keeps the rows whose names begin with one of the words; no words are
@@ -155,7 +155,10 @@ func polls(s subject, at place, u upstream) ([]float64, error) {
 	}, errors.Join(errs...)
 }
 
-func poll(at place, user string) error {
+func poll(at place, user string) error { return pollFor(at, user, pollMessages, 4<<10) }
+
+// pollFor polls a mailbox of so many messages, each of so many octets.
+func pollFor(at place, user string, messages, octets int) error {
 	c, err := at.login(user)
 	if err != nil {
 		return err
@@ -165,7 +168,7 @@ func poll(at place, user string) error {
 	if err != nil {
 		return err
 	}
-	if want := fmt.Sprintf("+OK %d %d", pollMessages, pollMessages*4<<10); stat != want {
+	if want := fmt.Sprintf("+OK %d %d", messages, messages*octets); stat != want {
 		return fmt.Errorf("STAT: %q, want %q", stat, want)
 	}
 	if _, err := c.Get("UIDL"); err != nil {

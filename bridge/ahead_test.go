@@ -421,6 +421,29 @@ func TestAheadIdleCut(t *testing.T) {
 	}
 }
 
+// TestAheadJumpThenCut: a jump costs a connection, by our own choice. The next
+// one may still fail.
+func TestAheadJumpThenCut(t *testing.T) {
+	all := someTexts(30, 100_000)
+	f := newFake(t, all...)
+	whole(f, func(c *fakeConn, session int, answer string) {
+		if session == 2 {
+			c.Close()
+			return
+		}
+		c.send("%s", answer)
+	})
+	m := f.expecting()
+	for i := range 6 {
+		reads(t, m, 11+i, all[i])
+	}
+	reads(t, m, 35, all[24])
+	m.Close()
+	if n := f.countSessions(); n != 3 {
+		t.Errorf("%d sessions, want 3", n)
+	}
+}
+
 // TestAheadCancelled: the end of the context ends a message that others follow.
 func TestAheadCancelled(t *testing.T) {
 	f := newFake(t, someTexts(5, 50_000)...)

@@ -86,6 +86,9 @@ type Options struct {
 	// MemoryBound is how many octets of listings are remembered in the process:
 	// 64 MiB by default, for some 8 million messages. Negative remembers none.
 	MemoryBound int
+	// RememberFrom is how many messages a folder must have for its listing to be
+	// remembered: 1000 by default. Below it a proof costs as much as a listing.
+	RememberFrom int
 	// Version of the program, for the ID command; "" sends none.
 	Version string
 	// ReadAhead is how many octets all sessions together may have asked for
@@ -149,7 +152,7 @@ func New(o Options) (*Upstream, error) {
 	u := &Upstream{
 		o: o, addresses: addresses{all: o.Addresses, failed: map[string]time.Time{}},
 		served: servers{byAddress: map[string]served{}}, pool: newPool(&o),
-		listings: newListings(o.MemoryBound, o.Memory, o.Log), worthwhile: worthRemembering,
+		listings: newListings(o.MemoryBound, o.Memory, o.Log), worthwhile: o.RememberFrom,
 	}
 	u.budget = readahead.NewBudget(o.ReadAhead)
 	return u, nil
@@ -163,6 +166,9 @@ func (o *Options) keepDefaults() {
 	}
 	if o.MaxIdle <= 0 {
 		o.MaxIdle = defaultMaxIdle
+	}
+	if o.RememberFrom <= 0 {
+		o.RememberFrom = worthRemembering
 	}
 	if o.MemoryBound == 0 {
 		o.MemoryBound = defaultMemory

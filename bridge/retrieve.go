@@ -41,6 +41,7 @@ func (m *mailbox) Open(ctx context.Context, id upstream.ID, part upstream.Part) 
 	m.course.Visit(m.course.Find(id), part.Lines)
 	if !r.came() {
 		m.willWait()
+		m.settle(ctx) // what a jump costs must not look like a failure of the connection
 		if err := m.with(ctx, id.Folder, r.fetch); err != nil {
 			return nil, err
 		}

@@ -53,14 +53,22 @@ const user, password = "alice", `a "secret" \ of alice`
 // memory serves one mailbox over IMAP, in memory, and bridges to it.
 func memory(t *testing.T, messages [][]byte, lacks ...string) (*bridge.Upstream, *memimap.Mailbox) {
 	t.Helper()
+	address, inbox := mailServer(t, messages, lacks...)
+	return bridgeTo(t, address), inbox
+}
+
+var secretPassword = secret.New(password)
+
+// mailServer serves one mailbox over IMAP, in memory.
+func mailServer(t *testing.T, messages [][]byte, lacks ...string) (address string, inbox *memimap.Mailbox) {
+	t.Helper()
 	server := memimap.New()
 	server.InsecureAuth, server.Lacks = true, lacks
-	inbox := server.AddUser(user, secret.New(password)).Mailbox("INBOX")
+	inbox = server.AddUser(user, secretPassword).Mailbox("INBOX")
 	for _, m := range messages {
 		inbox.Append(m, nil, time.Time{})
 	}
-	address := serve(t, server.Serve, func() { server.Close() })
-	return bridgeTo(t, address), inbox
+	return serve(t, server.Serve, func() { server.Close() }), inbox
 }
 
 // serve runs a server on loopback until the test ends.
