@@ -168,3 +168,16 @@ type Result struct {
 	// MOVE), so an Expunge or a Move has set \Deleted and left the rest to the owner.
 	Hidden bool
 }
+
+// A Token is a bearer token and when it ends.
+type Token struct {
+	Secret  secret.Text
+	Expires time.Time
+}
+
+// A TokenSource gives tokens for one identity. It is safe for concurrent use.
+type TokenSource interface {
+	// Token returns one that can be shown now. refused is one that the server
+	// did not take, or empty; it is not returned again. The error is an *Error.
+	Token(ctx context.Context, refused secret.Text) (Token, error)
+}

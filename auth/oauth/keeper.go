@@ -1,0 +1,103 @@
+package oauth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Options of a Keeper.
+type Options struct {
+	// Vault keeps what users granted; nil: there is no state file, and nothing
+	// of the kind User can be kept.
+	Vault Vault
+	// Event, if not nil, is told what happens. It must not block.
+	Event func(Event)
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// A Keeper has one Source for each account, whatever sessions there are. It
+// is safe for concurrent use.
+type Keeper struct {
+	o      Options
+	holder string // this process, in leases
+	ctx    context.Context
+	stop   context.CancelFunc
+	after  func(time.Duration) <-chan time.Time
+
+	mu      sync.Mutex
+	sources map[string]*Source
+	counts  Counts
+	flights sync.WaitGroup
+	closed  bool
+}
+
+// New returns an empty Keeper.
+func New(o Options) *Keeper {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	k := &Keeper{o: o, holder: rand.Text(), sources: map[string]*Source{}, after: time.After}
+	k.ctx, k.stop = context.WithCancel(context.Background())
+	return k
+}
+
+// Source is where tokens for an account come from; subject is the user
+// upstream that a service account acts for. It is the same one for as long as
+// the provider's settings are.
+func (k *Keeper) Source(p *Provider, account, subject string) *Source {
+	name := sourceName(p, account, subject)
+	print := p.fingerprint()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.sources[name]
+	if s == nil || s.print != print {
+		s = &Source{k: k, p: p, print: print, account: account, subject: subject}
+		k.sources[name] = s
+	}
+	return s
+}
+
+// sourceName: a program's own token is for everybody, one of a service account
+// for a subject, a user's for the account.
+func sourceName(p *Provider, account, subject string) string {
+	switch p.Grant {
+	case ClientCredentials:
+		return "provider " + p.Name
+	case ServiceAccount:
+		return "subject " + p.Name + " " + subject
+	}
+	return "account " + account
+}
+
+// Close ends what is under way and waits for it: a token that was granted is
+// still kept.
+func (k *Keeper) Close() {
+	k.mu.Lock()
+	k.closed = true
+	k.mu.Unlock()
+	k.stop()
+	k.flights.Wait()
+}
+
+var errClosed = errors.New("Restante is stopping")
+
+// fly begins a flight, which Close waits for.
+func (k *Keeper) fly(work func(context.Context)) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return errClosed
+	}
+	k.flights.Add(1)
+	go func() {
+		defer k.flights.Done()
+		ctx, cancel := context.WithTimeout(k.ctx, flightTime)
+		defer cancel()
+		work(ctx)
+	}()
+	return nil
+}
