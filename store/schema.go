@@ -20,9 +20,12 @@ var version2 string
 //go:embed schema/0003.sql
 var version3 string
 
+//go:embed schema/0004.sql
+var version4 string
+
 // schema leads from an empty file to the newest version: step i makes version
 // i+1.
-var schema = []string{version1, version2, version3}
+var schema = []string{version1, version2, version3, version4}
 
 // errDamaged is what SQLite's own check found.
 var errDamaged = errors.New("check failed")

@@ -54,6 +54,7 @@ type Store interface {
 	Approvals(ctx context.Context) (map[string]int64, error)
 
 	Accounts
+	Leases
 
 	// Probe writes, and changes nothing: it fails if writing does.
 	Probe(ctx context.Context) error

@@ -81,6 +81,15 @@ func (k *Keeper) Close() {
 	k.mu.Unlock()
 	k.stop()
 	k.flights.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), keepTime)
+	defer cancel()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range k.sources {
+		if _, unsaved, _ := s.now(); unsaved {
+			_ = s.keep(ctx) // that it could not be kept was told already
+		}
+	}
 }
 
 var errClosed = errors.New("Restante is stopping")

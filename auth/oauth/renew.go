@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/restante-mail/restante/secret"
 )
 
 // errNoVault: without a state file a refresh token would be lost with the
@@ -42,7 +44,7 @@ func (s *Source) derive(ctx context.Context, refused string) error {
 		return err
 	}
 	held, _, now := s.now()
-	s.hold(held.with(g, now), false)
+	s.hold(held.with(g, now), secret.Text{}, false)
 	s.tell(Event{What: Refreshed, Expires: g.expires, Forced: refused != ""})
 	return nil
 }
@@ -50,9 +52,9 @@ func (s *Source) derive(ctx context.Context, refused string) error {
 // reload reads what is kept, and tells whether that will do: another process
 // may have been at it. What could not be kept before is kept first.
 func (s *Source) reload(ctx context.Context, refused string) (done bool, err error) {
-	held, unsaved, now := s.now()
+	_, unsaved, now := s.now()
 	if unsaved {
-		if err := s.keep(ctx, held); err != nil {
+		if err := s.keep(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -60,12 +62,12 @@ func (s *Source) reload(ctx context.Context, refused string) (done bool, err err
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("read what is kept of the account: %w", err)
-	case kept.Revision == 0:
-		kept = Saved{Needs: "nobody has authorized it yet"}
+	case kept.Revision == "":
+		kept.Needs = "nobody has authorized it yet"
 	case kept.Provider != s.p.identity():
 		kept = Saved{Revision: kept.Revision, Needs: "it was authorized with another provider or client_id"}
 	}
-	s.hold(kept, false)
+	s.hold(kept, secret.Text{}, false)
 	if kept.Needs != "" {
 		return false, fmt.Errorf("%w (%s)", ErrNeedsAuthorize, kept.Needs)
 	}
@@ -135,11 +137,10 @@ const keepTime = 10 * time.Second
 func (s *Source) take(before Saved, g granted, refused string) error {
 	_, _, now := s.now()
 	next := before.with(g, now)
-	s.hold(next, true)
+	s.hold(next, before.Refresh, true)
 	ctx, cancel := context.WithTimeout(context.Background(), keepTime)
 	defer cancel()
-	err := s.keep(ctx, next)
-	if err != nil {
+	if err := s.keep(ctx); err != nil {
 		s.tell(Event{What: NotKept, Expires: g.expires, Err: err})
 		return nil
 	}
@@ -147,30 +148,41 @@ func (s *Source) take(before Saved, g granted, refused string) error {
 	return nil
 }
 
-// keep writes to the vault. If somebody else has written meanwhile, what they
-// wrote counts: a person has authorized anew, or another process has refreshed.
-func (s *Source) keep(ctx context.Context, next Saved) error {
-	revision, err := s.k.o.Vault.Save(ctx, s.account, next)
-	switch {
-	case errors.Is(err, ErrStale):
-		kept, err := s.k.o.Vault.Load(ctx, s.account)
-		if err != nil {
-			return err
+// keep writes what is held to the vault. If somebody else has written meanwhile,
+// what they wrote counts: a person has authorized anew. Unless it is what was
+// there before in other clothes: keys are rotated.
+func (s *Source) keep(ctx context.Context) error {
+	for {
+		next, old := s.toKeep()
+		revision, err := s.k.o.Vault.Save(ctx, s.account, next)
+		switch {
+		case errors.Is(err, ErrStale):
+			kept, err := s.k.o.Vault.Load(ctx, s.account)
+			if err != nil {
+				return fmt.Errorf("read what is kept of the account: %w", err)
+			}
+			if kept.Revision != "" && kept.Provider == next.Provider && kept.Refresh.Reveal() == old.Reveal() {
+				next.Revision = kept.Revision
+				s.hold(next, old, true)
+				continue // ends with ctx at the latest
+			}
+			s.hold(kept, secret.Text{}, false)
+			return nil
+		case err != nil:
+			return fmt.Errorf("keep a new token: %w", err)
 		}
-		s.hold(kept, false)
+		next.Revision = revision
+		s.hold(next, secret.Text{}, false)
 		return nil
-	case err != nil:
-		return fmt.Errorf("keep a new token: %w", err)
 	}
-	next.Revision = revision
-	s.hold(next, false)
-	return nil
 }
 
 // lose marks the account: only a person can help.
 func (s *Source) lose(ctx context.Context, held Saved, why string) error {
+	old := held.Refresh
 	held.Needs = why
-	err := s.keep(ctx, held)
+	s.hold(held, old, true)
+	err := s.keep(ctx)
 	lost := fmt.Errorf("%w (%s)", ErrNeedsAuthorize, why)
 	s.tell(Event{What: AuthorizationLost, Err: lost})
 	return errors.Join(lost, err)

@@ -45,7 +45,8 @@ type Source struct {
 
 	mu       sync.Mutex
 	held     Saved
-	unsaved  bool // held is newer than what is kept
+	unsaved  bool        // held is newer than what is kept
+	old      secret.Text // the refresh token that was kept before held
 	flight   *flight
 	failures int
 	failed   error // the last failure
@@ -69,7 +70,7 @@ func (s *Source) Token(ctx context.Context, refused secret.Text) (upstream.Token
 	now, no := s.k.o.Now(), refused.Reveal()
 	good := s.held.usable(now, no)
 	held := s.held
-	if good && !held.due(now) {
+	if good && !held.due(now) && !s.unsaved {
 		s.mu.Unlock()
 		return upstream.Token{Secret: held.Access, Expires: held.Expires}, nil
 	}
@@ -159,11 +160,18 @@ func (s *Source) rest(err error) time.Duration {
 	return rest
 }
 
-// hold takes a token into use.
-func (s *Source) hold(next Saved, unsaved bool) {
+// hold takes a token into use. unsaved: it must be kept yet, in place of one
+// with the refresh token old.
+func (s *Source) hold(next Saved, old secret.Text, unsaved bool) {
 	s.mu.Lock()
-	s.held, s.unsaved = next, unsaved
+	s.held, s.old, s.unsaved = next, old, unsaved
 	s.mu.Unlock()
+}
+
+func (s *Source) toKeep() (next Saved, old secret.Text) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held, s.old
 }
 
 func (s *Source) now() (held Saved, unsaved bool, now time.Time) {

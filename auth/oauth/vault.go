@@ -11,11 +11,11 @@ import (
 // A Vault keeps what accounts were granted, sealed, over restarts and for all
 // processes that share it. It is safe for concurrent use.
 type Vault interface {
-	// Load returns what is kept; a Saved of Revision 0 if nothing is.
+	// Load returns what is kept; a Saved of Revision "" if nothing is.
 	Load(ctx context.Context, account string) (Saved, error)
 	// Save keeps s if what is kept still has s.Revision, and returns the next
 	// revision when s is on disk. Else it fails with ErrStale.
-	Save(ctx context.Context, account string, s Saved) (revision int64, err error)
+	Save(ctx context.Context, account string, s Saved) (revision string, err error)
 	// Lease gives holder the right to refresh the account's tokens for so long,
 	// or tells that another has it. It writes: where it fails Save would.
 	Lease(ctx context.Context, account, holder string, length time.Duration) (mine bool, err error)
@@ -28,8 +28,8 @@ var ErrStale = errors.New("another process has saved a newer token")
 
 // Saved is what is kept of an account.
 type Saved struct {
-	// Revision counts what was saved; 0: nothing was.
-	Revision int64
+	// Revision is another with each Save; "": nothing was saved.
+	Revision string
 	// Provider is whom the tokens are for. Those of another are worth nothing.
 	Provider string
 	Access   secret.Text

@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"bridge":               {"upstream", "upstream/readahead", "secret"},
 	"proxy":                {"upstream", "upstream/readahead", "secret", "pop3"},
 	"auth":                 {"secret", "store"},
+	"auth/oauth":           {"secret", "store", "auth", "upstream"},
 	"config":               {"policy"},
 	"memimap":              {"secret"},
 	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit"},

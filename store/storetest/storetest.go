@@ -59,6 +59,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"the use of secrets", uses},
 		{"bounds of accounts", accountBounds},
 		{"accounts, closed", accountsClosed},
+		{"leases", leases},
+		{"a lease, many at once", leaseTogether},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
