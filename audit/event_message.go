@@ -58,6 +58,7 @@ const (
 	CauseRetention = "retention" // a retain rule
 	CauseQuota     = "quota"     // quota_reclaim
 	CauseViews     = "views"     // no view waits for it any more
+	CauseFound     = "found"     // Outcome only: a session was interrupted, and the next found it done
 )
 
 // Decision: what a policy decided about a message at QUIT. That a message is

@@ -57,6 +57,12 @@ type Upstream struct {
 	Fingerprint string
 }
 
+// Host is the host of the first address.
+func (u *Upstream) Host() string {
+	host, _, _ := net.SplitHostPort(u.Addresses[0])
+	return host
+}
+
 func (b *builder) buildUpstreams() {
 	if len(b.Upstreams) == 0 {
 		b.addf("upstream", "there is none; add [[upstream]] with the url of the mail server, such as %q", "imaps://imap.example.com")

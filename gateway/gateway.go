@@ -15,6 +15,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/restante-mail/restante/audit"
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/store"
@@ -30,6 +31,8 @@ type Gateway struct {
 	// Shared outlives reloads.
 	Shared *Shared
 	Log    logrus.FieldLogger
+	// Recorder takes note of facts; nil: nobody does.
+	Recorder audit.Recorder
 	// ReadOnly: while the state file cannot be written, sessions that would have
 	// to remember something change nothing; otherwise they are refused.
 	ReadOnly bool
@@ -40,9 +43,12 @@ type Gateway struct {
 // A Route is where a login leads.
 type Route struct {
 	Upstream string // its name in the configuration
+	Host     string // and its host, for the trail
 	Server   upstream.Server
 	User     string // who to be upstream
-	Policy   policy.Policy
+	// Base is the user name as the client wrote it, without a view.
+	Base   string
+	Policy policy.Policy
 	// PolicyName is what the configuration calls the policy.
 	PolicyName string
 	// View is the declared view that the client asked for; "" is the one that
@@ -79,10 +85,21 @@ func NewShared() *Shared {
 // Login implements pop3.Backend. The maildrop is locked only after the
 // upstream has accepted the credentials, or a stranger could lock its owner out.
 func (g *Gateway) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentials) (pop3.Session, error) {
+	try := g.newAttempt(peer, cred)
+	s, err := g.signIn(ctx, peer, cred, try)
+	try.done(s, err)
+	if err != nil {
+		return nil, err // not s: a nil *session is not a nil Session
+	}
+	return s, nil
+}
+
+func (g *Gateway) signIn(ctx context.Context, peer pop3.Peer, cred pop3.Credentials, try *attempt) (*session, error) {
 	route, login, err := g.lead(peer, cred)
 	if err != nil {
 		return nil, &pop3.Error{Code: pop3.CodeSysPerm, Text: "No mail server is set up for this user; ask your administrator", Err: err}
 	}
+	try.leads(route)
 	mailbox, lock, err := g.enter(ctx, route, login, peer)
 	if err != nil {
 		return nil, err

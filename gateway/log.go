@@ -11,7 +11,7 @@ import (
 // Hooks write what happens to the log: one line for each session, one for each
 // failure, and at debug level one for each command, its secrets masked.
 func (g *Gateway) Hooks() pop3.Hooks {
-	return pop3.Hooks{Error: g.logError, End: g.logEnd, Command: g.logCommand}
+	return g.recordingHooks(pop3.Hooks{Error: g.logError, End: g.logEnd, Command: g.logCommand})
 }
 
 // logError is at warn level for what clients and upstreams do every day, and
@@ -40,9 +40,12 @@ func (g *Gateway) logEnd(s pop3.Summary) {
 	if s.User != "" {
 		signedIn(fields, s)
 	}
+	var known *session
 	if live, ok := g.Shared.live.LoadAndDelete(s.Peer.ID); ok {
-		live.(*session).tell(fields)
+		known = live.(*session)
+		known.tell(fields)
 	}
+	g.recordEnd(s, known)
 	g.Log.WithFields(fields).Info("session")
 }
 

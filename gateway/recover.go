@@ -57,6 +57,7 @@ func (s *session) recoverOne(intent store.Intent, deed store.Deed, there []map[u
 		if folder.Name != deed.Folder || folder.UIDValidity != deed.UIDValidity || there[i][deed.Key] {
 			continue
 		}
+		s.recordFound(deed)
 		known := deed.Then
 		known.Key, known.Removed, known.Absent = deed.Key, intent.Made, s.memory.learned.At
 		f := &s.memory.learned.Folders[i]

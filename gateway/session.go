@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/restante-mail/restante/audit"
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/upstream"
@@ -21,6 +23,8 @@ type session struct {
 	folders  []upstream.Folder
 	lock     *lock
 	log      logrus.FieldLogger
+	head     *audit.Header  // of every event; nil if nothing is recorded
+	names    map[int]string // Message-IDs that passed by, by index into listed
 
 	memory    *memory            // nil if nothing is remembered
 	intent    int64              // remembered, and its outcome not yet
@@ -39,6 +43,7 @@ type session struct {
 
 // Messages implements pop3.Session: the policy's view of the mailbox.
 func (s *session) Messages(ctx context.Context) ([]pop3.Message, error) {
+	began := time.Now()
 	msgs, err := s.mailbox.Messages(ctx)
 	if err != nil {
 		return nil, clientError(err)
@@ -52,6 +57,7 @@ func (s *session) Messages(ctx context.Context) ([]pop3.Message, error) {
 		s.measure(ctx)
 		s.expect() // all of it again, by the client
 	}
+	s.recordListing(began)
 	return s.listing(), nil
 }
 
@@ -82,11 +88,17 @@ func (s *session) listing() []pop3.Message {
 
 // Open implements pop3.Session.
 func (s *session) Open(ctx context.Context, i, lines int) (pop3.Body, error) {
+	began := time.Now()
 	r, err := s.mailbox.Open(ctx, s.shown[i].ID, upstream.Part{Lines: lines})
 	if err != nil {
+		s.recordUnopened(i, lines, began, err)
 		return nil, clientError(err)
 	}
-	return &body{ReadCloser: r, session: s, index: i, whole: lines < 0}, nil
+	b := &body{ReadCloser: r, session: s, index: i, whole: lines < 0}
+	if s.recording() {
+		return observe(b, lines, began), nil
+	}
+	return b, nil
 }
 
 // MayDelete implements pop3.DeleteRefuser.
@@ -122,7 +134,7 @@ func (s *session) Close() error {
 	}
 	err := s.mailbox.Close()
 	listed := len(s.listed)
-	s.mailbox, s.listed, s.shown, s.index = nil, nil, nil, nil // what is left of the session waits for its line in the log
+	s.mailbox, s.listed, s.shown, s.index, s.names = nil, nil, nil, nil, nil // what is left of the session waits for its line in the log
 	s.gateway.Shared.memory.after(listed)
 	return err
 }

@@ -33,6 +33,7 @@ func (s *session) Update(ctx context.Context, deleted []int) error {
 	}
 	plan := s.decide(deleted)
 	s.tellPlan(plan)
+	s.recordPlan(deleted, plan)
 	intent, err := s.intend(ctx, plan)
 	if err != nil {
 		return err
@@ -44,7 +45,10 @@ func (s *session) Update(ctx context.Context, deleted []int) error {
 	}
 	results := s.mailbox.Apply(ctx, changes)
 	crash("applied")
-	return errors.Join(s.record(plan.Steps, results), s.conclude(ctx, plan, results, intent))
+	failed := s.record(plan.Steps, results)
+	err = s.conclude(ctx, plan, results, intent)
+	s.recordHidden(deleted, plan, err)
+	return errors.Join(failed, err)
 }
 
 // decide asks the policy. The client's numbers become those of the listing.
@@ -330,6 +334,7 @@ func (s *session) tellRemovals(steps []policy.Step, results []upstream.Result) {
 
 func (s *session) recordOne(step policy.Step, result upstream.Result) {
 	s.noteMark(step, result)
+	s.recordChange(step, result)
 	log := s.log.WithFields(logrus.Fields{"uid": step.ID.UID, "do": step.Do.String(), "why": step.Why})
 	switch {
 	case result.Err != nil:

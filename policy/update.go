@@ -23,7 +23,19 @@ type Step struct {
 	// Own: the session's own RETR or DELE asked for it, not an earlier session,
 	// or another view's, or time.
 	Own bool
+	// Cause sorts Why.
+	Cause Cause
 }
+
+// Cause is what a Step comes of.
+type Cause string
+
+const (
+	ByDelete    Cause = "delete"    // on_delete
+	ByRetrieve  Cause = "retrieve"  // on_retrieve
+	ByViews     Cause = "views"     // no view waits for it any more
+	ByRetention Cause = "retention" // a retain rule
+)
 
 // A Fact is what is newly known of a message once its steps have been made.
 type Fact struct {
@@ -54,10 +66,10 @@ func (p Policy) Update(msgs []upstream.Message, done Session, s *State, now time
 	for _, i := range done.Deleted {
 		u.touched[i] = touch{retrieved: u.touched[i].retrieved, deleted: true}
 	}
-	u.own = true
 	u.clientsWish()
-	u.own = false
+	u.cause = ByViews
 	u.grantWishes()
+	u.cause = ByRetention
 	u.retention()
 	if p.DryRun {
 		u.plan = Plan{Dry: append(relabel(u.plan.Steps, "dry_run"), u.plan.Dry...), Alert: u.plan.Alert}
@@ -77,7 +89,7 @@ type update struct {
 	touched map[int]touch
 	leaving map[int]bool     // messages that a step removes
 	copies  map[string][]int // the messages that are the same, by their name
-	own     bool             // the steps are of the session's own making
+	cause   Cause            // of the steps that are added
 	plan    Plan
 }
 
@@ -90,11 +102,13 @@ func (u *update) clientsWish() {
 		if t.retrieved {
 			f.First, f.Last = u.now.Unix(), u.now.Unix()
 			if !(t.deleted && u.p.OnDelete.removes() && u.p.OnRetrieve.removes()) {
+				u.cause = ByRetrieve
 				u.act(i, u.p.OnRetrieve, "retrieved (on_retrieve = "+u.p.OnRetrieve.String()+")", &f, false)
 			}
 		}
 		if t.deleted {
 			f.Deleted = u.now.Unix()
+			u.cause = ByDelete
 			u.act(i, u.p.OnDelete, "deleted by the client (on_delete = "+u.p.OnDelete.String()+")", &f, true)
 		}
 		u.remember(f)
@@ -140,10 +154,15 @@ func (u *update) stepOne(i int, a Act, why string) {
 	if !ok || already || u.leaving[i] {
 		return
 	}
-	u.plan.Steps = append(u.plan.Steps, Step{c, i, why, a.removes(), u.own})
+	u.plan.Steps = append(u.plan.Steps, u.newStep(c, i, why, a))
 	if a.removes() {
 		u.leave(i)
 	}
+}
+
+func (u *update) newStep(c upstream.Change, i int, why string, a Act) Step {
+	own := u.cause == ByRetrieve || u.cause == ByDelete
+	return Step{Change: c, Index: i, Why: why, Removes: a.removes(), Own: own, Cause: u.cause}
 }
 
 func (u *update) leave(i int) {
@@ -156,7 +175,7 @@ func (u *update) leave(i int) {
 // refrain notes a change that is not made.
 func (u *update) refrain(i int, a Act, why, whyNot string) {
 	if c, ok := a.change(u.msgs[i].ID); ok {
-		u.plan.Dry = append(u.plan.Dry, Step{c, i, why + "; not done: " + whyNot, a.removes(), u.own})
+		u.plan.Dry = append(u.plan.Dry, u.newStep(c, i, why+"; not done: "+whyNot, a))
 	}
 }
 

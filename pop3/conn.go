@@ -168,6 +168,9 @@ func (c *conn) greet() error {
 		}
 		return c.hangUp(EndRefused)
 	}
+	if c.server.Hooks.Start != nil {
+		c.server.Hooks.Start(c.peer)
+	}
 	if c.server.Implicit {
 		if err := c.startTLS(); err != nil {
 			return err

@@ -10,6 +10,14 @@ type Hooks struct {
 	// in", "list messages", "open message 3". An *Error is what the client
 	// was told; of any other error it was told only that something failed.
 	Error func(peer Peer, user, doing string, err error)
+	// Start is called when a connection was let in, before its TLS handshake and
+	// its greeting.
+	Start func(Peer)
+	// TLS is called after a handshake, with Peer.TLS.
+	TLS func(Peer)
+	// Malformed is called for credentials that were refused without asking the
+	// Backend, because they cannot be any.
+	Malformed func(peer Peer, user, mechanism string)
 	// End is called once for every connection, when everything is over.
 	End func(Summary)
 	// Command is called for every line a client sends. Secrets are masked and

@@ -68,6 +68,9 @@ func (c *conn) password(arg string) error {
 // signIn asks the backend for the maildrop. +OK means that it is open.
 func (c *conn) signIn(cred Credentials) error {
 	if !clean(cred.User) || !clean(cred.Secret.Reveal()) || strings.ContainsAny(cred.Identity, lineBreakers) {
+		if c.server.Hooks.Malformed != nil {
+			c.server.Hooks.Malformed(c.peer, cred.User, cred.Mechanism)
+		}
 		return c.signInFailed(&refusal{code: CodeAuth, text: "the name and the password may be neither empty nor hold line breaks"})
 	}
 	if err := c.flush(); err != nil {

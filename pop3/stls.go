@@ -30,5 +30,8 @@ func (c *conn) startTLS() error {
 	state := conn.ConnectionState()
 	c.peer.TLS = &state
 	c.tls, c.lines.src, c.w.dst = conn, conn, conn
+	if c.server.Hooks.TLS != nil {
+		c.server.Hooks.TLS(c.peer)
+	}
 	return nil
 }
