@@ -94,6 +94,8 @@ type Options struct {
 	// ReadAhead is how many octets all sessions together may have asked for
 	// ahead of their clients; 256 MiB by default, none if negative.
 	ReadAhead int64
+	// Hooks are for metrics.
+	Hooks upstream.Hooks
 	// Log gets what an administrator may want to know and no error tells;
 	// nil is silent.
 	Log logrus.FieldLogger

@@ -56,7 +56,11 @@ func (a *addresses) note(address string, err error, now time.Time) {
 func (u *Upstream) dial(ctx context.Context, remembered bool) (*framing, string, error) {
 	var errs []error
 	for _, address := range u.addresses.inOrder(time.Now()) {
+		start := time.Now()
 		f, err := u.dialOne(ctx, address, remembered)
+		if u.o.Hooks.Dialed != nil {
+			u.o.Hooks.Dialed(time.Since(start), err)
+		}
 		if ctx.Err() != nil && err != nil {
 			return nil, "", refusal("connect", errors.Join(append(errs, err)...), upstream.Unavailable)
 		}

@@ -97,6 +97,7 @@ func (m *mailbox) Messages(ctx context.Context) ([]upstream.Message, error) {
 		}); err != nil {
 			return nil, err
 		}
+		m.u.listed(upstream.ListedWhole)
 		m.lists = append(m.lists, list)
 		m.learned = append(m.learned, learned{})
 		m.messages = list.messages

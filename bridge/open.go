@@ -19,6 +19,18 @@ const warmPatience = 10 * time.Second
 // is a mailbox that was there a moment ago. If a listing fails the mailbox is
 // good all the same; it is listed again when that is needed.
 func (u *Upstream) Open(ctx context.Context, login upstream.Login) (upstream.Mailbox, error) {
+	start := time.Now()
+	m, err := u.open(ctx, login)
+	if u.o.Hooks.Opened != nil {
+		u.o.Hooks.Opened(err == nil && m.warm, time.Since(start), err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (u *Upstream) open(ctx context.Context, login upstream.Login) (*mailbox, error) {
 	if err := checkLogin(login); err != nil {
 		return nil, err
 	}
@@ -152,6 +164,7 @@ func (m *mailbox) finish(ctx context.Context, o *opening) error {
 	case result.why != nil:
 		m.tried = true
 	case len(m.lists) == m.selected:
+		m.u.listed(result.how)
 		m.lists = append(m.lists, listing{result.selection, result.messages})
 		m.messages = result.messages
 		m.learned = append(m.learned, learned{last: result.last, same: result.same})

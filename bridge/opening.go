@@ -88,6 +88,7 @@ type opened struct {
 	messages []upstream.Message
 	// listed: messages is the folder's listing. If not, why says what went wrong.
 	listed bool
+	how    upstream.Listing
 	why    error
 	// last is what the next session proves the listing by; nil if nothing is known.
 	last *header
@@ -124,8 +125,10 @@ func (o *opening) judge(result *opened) error {
 	}
 	d, err := o.prove(result)
 	if err != nil || d == "" {
+		result.how = upstream.ListedRemembered
 		return err
 	}
+	result.how = upstream.ListedAnew
 	o.l.u.o.Log.WithField("why", string(d)).Info("what was remembered of the folder is not true any more; listing it anew")
 	o.list = lister{folder: o.folder, headers: o.list.headers}
 	listed, err := o.l.f.inject(listCommand("1:*", o.l.uniqueAttribute(), true), &o.list)

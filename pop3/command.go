@@ -1,10 +1,14 @@
 package pop3
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // command is a verb's handler. It answers +OK itself; an error it returns is
 // answered by the caller, a refusal with -ERR and an ending with nothing.
 type command struct {
+	verb string // as in its table
 	run  func(c *conn, arg string) error
 	args args
 	// secret is what of the argument may not be traced.
@@ -21,16 +25,16 @@ const (
 
 // A state is its table: a verb that is not in it is not valid now (RFC 1939
 // section 3), and no handler asks what state it is in.
-var authorization = map[string]command{
+var authorization = named(map[string]*command{
 	"CAPA": {run: (*conn).capaBefore},
 	"STLS": {run: (*conn).stls},
 	"USER": {run: (*conn).userName, args: verbatim},
 	"PASS": {run: (*conn).password, args: verbatim, secret: allSecret},
 	"AUTH": {run: (*conn).auth, args: trimmed, secret: namedSecret},
 	"QUIT": {run: (*conn).goodbye},
-}
+})
 
-var transaction = map[string]command{
+var transaction = named(map[string]*command{
 	"CAPA": {run: (*conn).capaAfter},
 	"STAT": {run: (*conn).stat},
 	"LIST": {run: (*conn).list, args: trimmed},
@@ -42,7 +46,19 @@ var transaction = map[string]command{
 	"NOOP": {run: (*conn).noop},
 	"LAST": {run: (*conn).last},
 	"QUIT": {run: (*conn).quit},
+})
+
+func named(table map[string]*command) map[string]*command {
+	for verb, cmd := range table {
+		cmd.verb = verb
+	}
+	return table
 }
+
+// unknown stands for what is in no table.
+var unknown = &command{verb: "other", args: verbatim, run: func(*conn, string) error {
+	return bad("unknown command, or not valid now")
+}}
 
 // longestVerb bounds what is looked up.
 const longestVerb = 4
@@ -54,8 +70,19 @@ func (c *conn) execute(line []byte) error {
 	cmd, valid := c.commands[string(upper(name[:0], verb))]
 	c.traceCommand(cmd, valid, verb, rest)
 	if !valid {
-		return bad("unknown command, or not valid now")
+		cmd = unknown
 	}
+	c.latest.Store(cmd)
+	if c.server.Hooks.Answered == nil {
+		return cmd.answer(c, rest)
+	}
+	start := time.Now()
+	err := cmd.answer(c, rest)
+	c.server.Hooks.Answered(cmd.verb, outcome(err), time.Since(start))
+	return err
+}
+
+func (cmd *command) answer(c *conn, rest []byte) error {
 	arg := string(rest)
 	if cmd.args != verbatim {
 		arg = strings.Trim(arg, " \t")

@@ -17,7 +17,7 @@ import (
 )
 
 // conn is one client's connection. All of it belongs to one goroutine, but for
-// what mu guards.
+// what mu guards, and what Server.Live reads, which change changes.
 type conn struct {
 	server *Server
 	limits Limits
@@ -33,9 +33,10 @@ type conn struct {
 	ctx    context.Context // ends with the connection
 	cancel context.CancelCauseFunc
 
-	commands    map[string]command // what is valid now: the state
-	loginBefore time.Time          // sign-in must be done by then
-	timed       bool               // the deadline for this line is set
+	commands    map[string]*command // what is valid now: the state
+	latest      atomic.Pointer[command]
+	loginBefore time.Time // sign-in must be done by then
+	timed       bool      // the deadline for this line is set
 	plain       plainState
 	user        string // of USER, until PASS
 	bad         int    // bad commands in a row
@@ -160,7 +161,8 @@ func (c *conn) ended(err error) {
 // greet finds out who is there, and says hello.
 func (c *conn) greet() error {
 	_ = c.sock.SetDeadline(c.loginBefore)
-	c.peer.Remote, c.peer.Local = c.nc.RemoteAddr(), c.nc.LocalAddr()
+	remote, local := c.nc.RemoteAddr(), c.nc.LocalAddr() // waits for a PROXY header
+	c.change(func() { c.peer.Remote, c.peer.Local = remote, local })
 	var room bool
 	if c.place, room = c.server.Crowd.admit(c.peer.Remote, c.limits); !room {
 		if !c.server.Implicit { // who is refused is not worth a handshake
@@ -327,7 +329,7 @@ func (c *conn) leave() {
 func (c *conn) report() {
 	c.sum.Peer = c.peer
 	c.sum.Duration = time.Since(c.sum.Start)
-	c.sum.In, c.sum.Out = c.sock.in, c.sock.out
+	c.sum.In, c.sum.Out = c.sock.in.Load(), c.sock.out.Load()
 	c.summarize()
 	if c.server.Hooks.End != nil {
 		c.server.Hooks.End(c.sum)

@@ -51,13 +51,13 @@ func (c *conn) markSent() {
 	}
 	for ; i < len(c.unproven); i++ {
 		d := &c.unproven[i]
-		d.sent, d.in, d.outEnd = true, in, c.sock.out
+		d.sent, d.in, d.outEnd = true, in, c.sock.out.Load()
 	}
 }
 
 // proveByInput settles what was sent before the client's latest octets.
 func (c *conn) proveByInput() {
-	c.settleWhile(func(d *delivery) bool { return d.in >= 0 && c.sock.in > d.in })
+	c.settleWhile(func(d *delivery) bool { return d.in >= 0 && c.sock.in.Load() > d.in })
 }
 
 // proveByQueue settles what the client's system has acknowledged. It returns

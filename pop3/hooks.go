@@ -23,7 +23,23 @@ type Hooks struct {
 	// Command is called for every line a client sends. Secrets are masked and
 	// the line is printable ASCII. It is for debugging.
 	Command func(peer Peer, line string)
+	// Answered is called for every command that was answered, or that the
+	// connection ended in. verb is one of those that POP3 knows, or "other".
+	// took counts from the command's arrival until its answer was given to the
+	// connection, for RETR the whole message. It is for metrics.
+	Answered func(verb string, outcome Outcome, took time.Duration)
 }
+
+// Outcome is what became of a command.
+type Outcome uint8
+
+const (
+	AnsweredOK  Outcome = iota // +OK
+	AnsweredErr                // -ERR
+	Unanswered                 // the connection ended before its answer did
+)
+
+func (o Outcome) String() string { return [...]string{"ok", "err", "lost"}[o] }
 
 // How a connection ended, for Summary.End.
 const (
@@ -35,6 +51,7 @@ const (
 	EndStalled  = "client stalled"  // WriteTime passed
 	EndShutdown = "shutdown"        // Server.Shutdown closed it
 	EndEvicted  = "evicted"         // Control.Evict closed it
+	EndKicked   = "kicked"          // Server.Kick closed it
 	EndTLS      = "no tls"          // the handshake failed
 	EndBody     = "broken body"     // a message failed after it was begun
 	EndCommands = "bad commands"    // Limits.BadCommands

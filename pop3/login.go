@@ -76,11 +76,11 @@ func (c *conn) signIn(cred Credentials) error {
 	if err := c.flush(); err != nil {
 		return c.lost(err)
 	}
-	c.sum.User = cred.User
+	c.change(func() { c.sum.User = cred.User })
 	session, err := c.login(cred)
 	if err != nil {
 		refused := c.failed("sign in", err)
-		c.sum.User = ""
+		c.change(func() { c.sum.User = "" })
 		return c.signInFailed(refused)
 	}
 	c.maildrop.session = session

@@ -10,10 +10,10 @@ import (
 
 // socket is the client's connection beneath TLS. It counts what passes, and
 // asks the kernel what is still on its way. It is used by the connection's
-// goroutine alone, but for stop.
+// goroutine alone, but for stop and the counts.
 type socket struct {
 	net.Conn
-	in, out int64 // octets read and written
+	in, out atomic.Int64 // octets read and written
 	raw     syscall.RawConn
 	stopped atomic.Bool
 }
@@ -33,7 +33,7 @@ func (s *socket) Read(p []byte) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := s.Conn.Read(p)
-	s.in += int64(n)
+	s.in.Add(int64(n))
 	return n, err
 }
 
@@ -42,7 +42,7 @@ func (s *socket) Write(p []byte) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := s.Conn.Write(p)
-	s.out += int64(n)
+	s.out.Add(int64(n))
 	return n, err
 }
 
@@ -50,14 +50,14 @@ func (s *socket) Write(p []byte) (int, error) {
 // or not. ok is false if the system does not tell.
 func (s *socket) received() (octets int64, ok bool) {
 	n, ok := unread(s.raw)
-	return s.in + int64(n), ok
+	return s.in.Load() + int64(n), ok
 }
 
 // acknowledged is how many octets the client's system has confirmed. ok is
 // false if the system does not tell.
 func (s *socket) acknowledged() (octets int64, ok bool) {
 	n, ok := unacknowledged(s.raw)
-	return s.out - int64(n), ok
+	return s.out.Load() - int64(n), ok
 }
 
 // rawConn finds the system's socket below what a listener may have put around

@@ -28,7 +28,7 @@ func (c *conn) startTLS() error {
 		return &ending{EndTLS, err}
 	}
 	state := conn.ConnectionState()
-	c.peer.TLS = &state
+	c.change(func() { c.peer.TLS = &state })
 	c.tls, c.lines.src, c.w.dst = conn, conn, conn
 	if c.server.Hooks.TLS != nil {
 		c.server.Hooks.TLS(c.peer)

@@ -19,7 +19,7 @@ const masked = "****"
 // traceCommand shows a command to Hooks.Command with its secrets masked. Of
 // what is not a command nothing is shown: it may be a password that was typed
 // too early, or a token that was sent after a refusal.
-func (c *conn) traceCommand(cmd command, valid bool, verb, rest []byte) {
+func (c *conn) traceCommand(cmd *command, valid bool, verb, rest []byte) {
 	if c.server.Hooks.Command == nil {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/upstream"
@@ -22,7 +23,11 @@ type line struct {
 func (u *Upstream) dial(ctx context.Context) (*line, error) {
 	var failures []error
 	for _, address := range u.options.Addresses {
+		start := time.Now()
 		l, err := u.dialOne(ctx, address)
+		if u.options.Hooks.Dialed != nil {
+			u.options.Hooks.Dialed(time.Since(start), err)
+		}
 		if err == nil {
 			return l, nil
 		}

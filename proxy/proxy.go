@@ -59,6 +59,9 @@ type Options struct {
 	Pipelining bool
 	// Log hears of what was worked around; nil: nobody does.
 	Log logrus.FieldLogger
+	// Hooks are for metrics. A POP3 server's listing is no folder's, and not
+	// told.
+	Hooks upstream.Hooks
 }
 
 // An Upstream opens maildrops of one POP3 server. It is safe for concurrent use.

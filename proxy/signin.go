@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-sasl"
 
@@ -15,6 +16,15 @@ import (
 // Open implements upstream.Server: it connects and signs in, which locks the
 // maildrop upstream. Listing it waits for Messages.
 func (u *Upstream) Open(ctx context.Context, login upstream.Login) (upstream.Mailbox, error) {
+	start := time.Now()
+	m, err := u.open(ctx, login)
+	if u.options.Hooks.Opened != nil {
+		u.options.Hooks.Opened(false, time.Since(start), err)
+	}
+	return m, err
+}
+
+func (u *Upstream) open(ctx context.Context, login upstream.Login) (upstream.Mailbox, error) {
 	for _, folder := range login.Folders {
 		if !strings.EqualFold(folder, "INBOX") {
 			err := fmt.Errorf("a POP3 upstream has no folder %q, only INBOX", folder)

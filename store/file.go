@@ -17,6 +17,7 @@ type file struct {
 	views  *viewReader
 	writer *writer
 	now    func() time.Time
+	hooks  Hooks
 
 	use    sync.RWMutex // held for reading by every call under way
 	closed bool
@@ -93,3 +94,9 @@ func inspectViews(ctx context.Context, db *sql.DB, i *Info) error {
 // today is the day that use is remembered by. Days are enough to tell what is
 // long unused, and cost a write a day instead of one at every read.
 func (f *file) today() int64 { return f.now().Unix() / (24 * 60 * 60) }
+
+func (f *file) didRead(start time.Time, err error) {
+	if f.hooks.Read != nil {
+		f.hooks.Read(time.Since(start), err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Listing implements Store.
@@ -17,10 +18,13 @@ func (f *file) Listing(ctx context.Context, key string) ([]byte, error) {
 	defer end()
 	var used int64
 	var blob []byte
+	start := time.Now()
 	err = f.reads.QueryRowContext(ctx, `SELECT used, blob FROM listing WHERE key = ?`, key).Scan(&used, &blob)
 	if errors.Is(err, sql.ErrNoRows) {
+		f.didRead(start, nil)
 		return nil, nil
 	}
+	f.didRead(start, err)
 	if err != nil {
 		return nil, explain(f.path, "read a listing", err)
 	}

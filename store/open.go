@@ -19,6 +19,17 @@ type options struct {
 	now                   func() time.Time
 	maxListings, maxSizes int64
 	schema                []string
+	hooks                 Hooks
+}
+
+// Hooks tell a program how the file does, for its metrics. Each may be nil, and
+// then costs nothing. They are called in the goroutine that waited.
+type Hooks struct {
+	// Read is called after each read of a view, a listing or sizes.
+	Read func(took time.Duration, err error)
+	// Wrote is called after each write; waiting for those before it, and for the
+	// disk, is in its time.
+	Wrote func(took time.Duration, err error)
 }
 
 var defaults = options{now: time.Now, maxListings: maxListings, maxSizes: maxSizes, schema: schema}
@@ -27,8 +38,13 @@ var defaults = options{now: time.Now, maxListings: maxListings, maxSizes: maxSiz
 // date. If there is none, it makes one if create is set, and else fails with
 // ErrMissing. The file is checked for damage, and made readable to nobody but
 // its user.
-func Open(path string, create bool) (Store, error) {
-	f, err := open(path, create, defaults)
+func Open(path string, create bool) (Store, error) { return OpenWith(path, create, Hooks{}) }
+
+// OpenWith is Open, with hooks.
+func OpenWith(path string, create bool, hooks Hooks) (Store, error) {
+	o := defaults
+	o.hooks = hooks
+	f, err := open(path, create, o)
 	if err != nil {
 		return nil, err // not f: a nil *file would be a Store that is not nil
 	}
@@ -108,7 +124,7 @@ func start(path string, db *sql.DB, o options) (*file, error) {
 	if err != nil {
 		return nil, errors.Join(explain(path, "open", err), reads.Close(), db.Close())
 	}
-	return &file{path: path, reads: reads, views: views, now: o.now, writer: startWriter(path, db, o)}, nil
+	return &file{path: path, reads: reads, views: views, now: o.now, hooks: o.hooks, writer: startWriter(path, db, o)}, nil
 }
 
 // readers is how many reads run at the same time; each may hold 2 MB of cache.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 )
 
 // Sizes implements Store. A damaged block is left out, and mended when one of
@@ -16,7 +17,9 @@ func (f *file) Sizes(ctx context.Context, folder FolderKey) (map[uint32]int64, e
 		return nil, err
 	}
 	defer end()
+	start := time.Now()
 	sizes, used, err := readSizes(ctx, f.reads, folder)
+	f.didRead(start, err)
 	if err != nil {
 		return nil, explain(f.path, "read sizes", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // viewReader holds the queries of View, prepared: a poll runs them each time,
@@ -46,7 +47,9 @@ func (f *file) View(ctx context.Context, key ViewKey) (View, error) {
 		return View{}, err
 	}
 	defer end()
+	start := time.Now()
 	v, err := f.views.read(ctx, key)
+	f.didRead(start, err)
 	return v, explain(f.path, "read what is remembered of "+printable(key), err)
 }
 

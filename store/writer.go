@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"time"
 )
 
 // writer is the one goroutine that changes the file. What waits for it is
@@ -13,6 +14,7 @@ type writer struct {
 	db       *sql.DB // one connection
 	queue    chan *change
 	finished chan struct{}
+	wrote    func(took time.Duration, err error) // or nil
 	shelves  shelves
 }
 
@@ -35,7 +37,7 @@ const (
 func startWriter(path string, db *sql.DB, o options) *writer {
 	w := &writer{
 		path: path, db: db, queue: make(chan *change, maxQueue), finished: make(chan struct{}),
-		shelves: newShelves(o),
+		shelves: newShelves(o), wrote: o.hooks.Wrote,
 	}
 	go w.run()
 	return w
@@ -43,6 +45,16 @@ func startWriter(path string, db *sql.DB, o options) *writer {
 
 // write returns when the change is committed, or failed, or ctx ended.
 func (w *writer) write(ctx context.Context, apply func(*sql.Tx, *shelves) error) error {
+	if w.wrote == nil {
+		return w.await(ctx, apply)
+	}
+	start := time.Now()
+	err := w.await(ctx, apply)
+	w.wrote(time.Since(start), err)
+	return err
+}
+
+func (w *writer) await(ctx context.Context, apply func(*sql.Tx, *shelves) error) error {
 	c := &change{ctx: ctx, apply: apply, done: make(chan error, 1)}
 	select {
 	case w.queue <- c:
