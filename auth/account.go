@@ -16,8 +16,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/restante-mail/restante/secret"
 )
 
 // An Account is a POP3 login that is decided here, and who it is upstream.
@@ -147,6 +145,9 @@ func (a *Account) Check() error {
 			return fmt.Errorf("secret %q: there are two with this label", s.Label)
 		}
 	}
+	if err := a.CheckCosts(); err != nil {
+		return err
+	}
 	return a.Upstream.Check()
 }
 
@@ -232,14 +233,4 @@ func Fold(name string) string {
 		}
 	}
 	return string(octets)
-}
-
-// A Proof is what to sign in upstream with.
-type Proof struct {
-	// User signs in, and acts as ActAs if that is not "".
-	User, ActAs string
-	// Secret is a password, or a token if Bearer; none if External.
-	Secret   secret.Text
-	Bearer   bool
-	External bool
 }

@@ -36,12 +36,6 @@ func matchCertificate(description string, c *x509.Certificate) bool {
 	return known && want != "" && slices.ContainsFunc(parts(c), func(have string) bool { return strings.EqualFold(have, want) })
 }
 
-// namesIn are the accounts that a certificate may be meant for if the client
-// does not say: its e-mail addresses, then its common name.
-func namesIn(c *x509.Certificate) []string {
-	return append(slices.Clone(c.EmailAddresses), c.Subject.CommonName)
-}
-
 func checkCertificate(description string) error {
 	kind, want, _ := strings.Cut(description, ":")
 	if certificateKinds[kind] == nil || want == "" {

@@ -118,7 +118,7 @@ func checkHash(hash string) error {
 	return err
 }
 
-var errNotHash = errors.New("is not a hash that Restante knows: write what \"restante account seal\" prints ($argon2id$v=19$... or $hmac-sha256$...)")
+var errNotHash = errors.New("is not a hash that Restante knows: write what \"restante account hash\" prints ($argon2id$v=19$... or $hmac-sha256$...)")
 
 func parseHMAC(hash string) (salt, sum []byte, err error) {
 	rest, ok := strings.CutPrefix(hash, hmacPrefix)

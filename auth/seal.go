@@ -334,7 +334,7 @@ var errNotSealed = errors.New("is not a sealed value, as \"restante account seal
 func splitSealed(sealed string) (id string, box []byte, err error) {
 	rest, ok := strings.CutPrefix(sealed, sealedPrefix)
 	id, text, ok2 := strings.Cut(rest, ":")
-	box, err = base64.RawURLEncoding.DecodeString(text)
+	box, err = base64.RawURLEncoding.Strict().DecodeString(text)
 	if !ok || !ok2 || err != nil || len(box) < chacha20poly1305.NonceSizeX+chacha20poly1305.Overhead {
 		return "", nil, errNotSealed
 	}

@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"upstream/readahead":   {"upstream"},
 	"bridge":               {"upstream", "upstream/readahead", "secret"},
 	"proxy":                {"upstream", "upstream/readahead", "secret", "pop3"},
-	"auth":                 {"secret", "store"},
+	"auth":                 {"secret", "store", "upstream"},
 	"auth/oauth":           {"secret", "store", "auth", "upstream"},
 	"config":               {"policy"},
 	"memimap":              {"secret"},
