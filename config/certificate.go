@@ -15,8 +15,6 @@ type pairFiles struct{ cert, key string }
 // A pair is a loaded certificate with its key.
 type pair struct{ tls.Certificate }
 
-func (p *pair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &p.Certificate, nil }
-
 func (p *pair) getClient(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	return &p.Certificate, nil
 }

@@ -64,6 +64,23 @@ type ListenerTable struct {
 	Cert string `toml:"cert"`
 	// Key is the PEM file with the private key of Cert.
 	Key string `toml:"key"`
+	// Certificates are more, for other names or with another kind of key.
+	Certificates []CertificateTable `toml:"certificate"`
+	// TLSProfile is modern, intermediate or legacy; left out: intermediate.
+	TLSProfile string `toml:"tls_profile"`
+	// LegacyNetworks are where TLS 1.0 and Ciphers may be used, in the profile
+	// legacy.
+	LegacyNetworks []string `toml:"legacy_networks"`
+	// Ciphers for TLS 1.0 to 1.2 in LegacyNetworks, by IANA's names.
+	Ciphers []string `toml:"ciphers"`
+}
+
+// CertificateTable is one [[tls.certificate]] or [[listener.certificate]].
+type CertificateTable struct {
+	// Cert is a PEM file with the certificate chain, leaf first.
+	Cert string `toml:"cert"`
+	// Key is the PEM file with the private key of Cert.
+	Key string `toml:"key"`
 }
 
 // TLSTable is [tls].
@@ -72,6 +89,8 @@ type TLSTable struct {
 	Cert string `toml:"cert"`
 	// Key is the PEM file with the private key of Cert.
 	Key string `toml:"key"`
+	// Certificates are more, for other names or with another kind of key.
+	Certificates []CertificateTable `toml:"certificate"`
 	// MinVersion is the lowest TLS version clients may use: 1.2 or 1.3.
 	MinVersion string `toml:"min_version"`
 }

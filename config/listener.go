@@ -27,6 +27,9 @@ type Listener struct {
 	Security Security
 	// TLS is nil if Security is NoTLS.
 	TLS *tls.Config
+	// LegacyTLS is what clients in LegacyNetworks get instead; usually nil.
+	LegacyTLS      *tls.Config
+	LegacyNetworks Networks
 	// PlaintextAuth are the networks that may sign in without TLS.
 	PlaintextAuth Networks
 	// ProxyProtocol are the networks whose PROXY header is believed.
@@ -41,7 +44,7 @@ func (b *builder) buildListeners() {
 	if len(b.Listeners) == 0 {
 		b.addf("listener", "there is none; add [[listener]] with an address for clients to connect to, such as %q", "127.0.0.1:1110")
 	}
-	shared := b.certificate("tls", b.TLS.Cert, b.TLS.Key)
+	shared := b.pairsOf("tls", b.TLS.Cert, b.TLS.Key, b.TLS.Certificates)
 	b.oneOf("tls.min_version", b.TLS.MinVersion, "1.2", "1.3")
 	for i := range b.Listeners {
 		b.buildListener(element("listener", i), &b.Listeners[i], shared)
@@ -49,15 +52,15 @@ func (b *builder) buildListeners() {
 	b.checkAddresses()
 }
 
-func (b *builder) buildListener(path string, t *ListenerTable, shared *pair) {
+func (b *builder) buildListener(path string, t *ListenerTable, shared []*pair) {
 	l := &Listener{Name: t.Name, Address: t.Address}
 	host := b.listenerAddress(child(path, "address"), l)
 	if l.Name == "" {
 		l.Name = t.Address
 	}
 	b.checkName(child(path, "name"), t.Name)
-	own := b.certificate(path, t.Cert, t.Key)
-	if own == nil {
+	own := b.pairsOf(path, t.Cert, t.Key, t.Certificates)
+	if len(own) == 0 {
 		own = shared
 	}
 	b.listenerSecurity(path, t, l, own)
@@ -91,10 +94,10 @@ func (b *builder) listenerAddress(path string, l *Listener) string {
 	return host
 }
 
-func (b *builder) listenerSecurity(path string, t *ListenerTable, l *Listener, p *pair) {
+func (b *builder) listenerSecurity(path string, t *ListenerTable, l *Listener, pairs []*pair) {
 	at := child(path, "tls")
 	switch mode := t.TLS; {
-	case mode == "" && p != nil:
+	case mode == "" && len(pairs) > 0:
 		l.Security = StartTLS
 	case mode == "" || !b.oneOf(at, mode, securityNames...):
 	default:
@@ -103,16 +106,11 @@ func (b *builder) listenerSecurity(path string, t *ListenerTable, l *Listener, p
 	if l.Security == NoTLS {
 		return
 	}
-	if p == nil {
+	if len(pairs) == 0 {
 		b.addf(at, "%q needs a certificate; set cert and key", l.Security)
 		return
 	}
-	// Answers leave in large writes already; small records would only make
-	// many of each.
-	l.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.get, DynamicRecordSizingDisabled: true}
-	if b.TLS.MinVersion == "1.3" {
-		l.TLS.MinVersion = tls.VersionTLS13
-	}
+	b.listenerTLS(path, t, l, pairs)
 }
 
 // checkName refuses what would be confusing in a log.

@@ -160,9 +160,19 @@ func (c *Config) resolve(dir string, set places) {
 	if _, here := set["tls.key"]; here {
 		fix(&c.TLS.Key)
 	}
+	for i := range c.TLS.Certificates {
+		if _, here := set[element("tls.certificate", i)]; here {
+			fix(&c.TLS.Certificates[i].Cert)
+			fix(&c.TLS.Certificates[i].Key)
+		}
+	}
 	for i := range c.Listeners {
 		fix(&c.Listeners[i].Cert)
 		fix(&c.Listeners[i].Key)
+		for k := range c.Listeners[i].Certificates {
+			fix(&c.Listeners[i].Certificates[k].Cert)
+			fix(&c.Listeners[i].Certificates[k].Key)
+		}
 	}
 	for i := range c.Upstreams {
 		u := &c.Upstreams[i]

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -36,6 +38,22 @@ func writePair(t *testing.T, cert, key, name string, notBefore, notAfter time.Ti
 	if err != nil {
 		t.Fatal(err)
 	}
+	writePairOf(t, private, cert, key, name, notBefore, notAfter)
+}
+
+// rsaPair writes NAME.pem and NAME-key.pem with an RSA key.
+func rsaPair(t *testing.T, dir, file, name string) {
+	t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, file)
+	writePairOf(t, private, path+".pem", path+"-key.pem", name, today, today.AddDate(1, 0, 0))
+}
+
+func writePairOf(t *testing.T, private crypto.Signer, cert, key, name string, notBefore, notAfter time.Time) {
+	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: notBefore, NotAfter: notAfter, IsCA: true, BasicConstraintsValid: true,

@@ -85,9 +85,13 @@ func (f *front) attendant() *attendant {
 // currentTLS lets a handshake use what the last reload brought. The
 // configuration around it stays, and with it the keys of session tickets: TLS
 // sessions are resumed across a reload.
-func (f *front) currentTLS(*tls.ClientHelloInfo) (*tls.Config, error) {
-	if c := f.attendant().settings.TLS; c != nil {
-		return c, nil
+func (f *front) currentTLS(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	l := f.attendant().settings
+	switch {
+	case l.LegacyTLS != nil && l.LegacyNetworks.Contains(remote(hello.Conn)):
+		return l.LegacyTLS, nil
+	case l.TLS != nil:
+		return l.TLS, nil
 	}
 	return nil, errors.New("this listener has no TLS any more")
 }
