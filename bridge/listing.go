@@ -29,6 +29,8 @@ type lister struct {
 	late     []answer           // everything that came otherwise
 	small    bool               // not much is expected
 	headers  []header           // Message-IDs that were asked for
+	// takes gets the headers that were asked for; the rest is then of no interest.
+	takes func(uid uint32, header []byte)
 }
 
 // header is the Message-ID field of a message, hashed.
@@ -68,6 +70,12 @@ func (l *lister) makeRoom(exists uint32) {
 // believed, and ends the connection.
 func (l *lister) add(list []byte) error {
 	m, err := l.parse(list)
+	if l.takes != nil {
+		if err == nil && m.header != nil && m.ID.UID != 0 {
+			l.takes(m.ID.UID, content(m.header))
+		}
+		return err
+	}
 	if err == nil && m.header != nil && m.ID.UID != 0 && len(l.headers) < maxHeaders {
 		l.headers = append(l.headers, header{m.ID.UID, hashHeader(m.header)})
 	}

@@ -61,8 +61,8 @@ func Hold(ctx context.Context, path, maildrop string, on bool) error {
 	})
 }
 
-// Forget forgets all views of a maildrop and its hold, and returns how many
-// views that were. Sizes and listings, which only save work, stay until there
+// Forget forgets all views of a maildrop, its hold and its ledger, and returns how
+// many views that were. Sizes and listings, which only save work, stay until there
 // is no room for them.
 func Forget(ctx context.Context, path, maildrop string) (views int64, err error) {
 	err = amend(ctx, path, "forget", func(tx *sql.Tx) error {
@@ -71,6 +71,9 @@ func Forget(ctx context.Context, path, maildrop string) (views int64, err error)
 			return err
 		}
 		if views, err = done.RowsAffected(); err != nil {
+			return err
+		}
+		if _, err = tx.Exec(`DELETE FROM ledger_life WHERE maildrop = ?`, maildrop); err != nil {
 			return err
 		}
 		_, err = tx.Exec(`DELETE FROM held WHERE maildrop = ?`, maildrop)

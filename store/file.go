@@ -81,14 +81,18 @@ func inspect(ctx context.Context, db *sql.DB, path string) (Info, error) {
 	return i, nil
 }
 
-// inspectViews counts what a file of version 1 does not have.
+// inspectViews counts what files of earlier versions do not have.
 func inspectViews(ctx context.Context, db *sql.DB, i *Info) error {
 	if i.Schema < 2 {
 		return nil
 	}
-	return db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM view),
+	err := db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM view),
 		(SELECT coalesce(sum(length(memories)), 0) FROM memory_block), (SELECT count(*) FROM held)`).
 		Scan(&i.Views, &i.ViewOctets, &i.Held)
+	if err != nil || i.Schema < 5 {
+		return err
+	}
+	return db.QueryRowContext(ctx, `SELECT coalesce(sum(entries), 0) FROM ledger_life`).Scan(&i.Ledger)
 }
 
 // today is the day that use is remembered by. Days are enough to tell what is

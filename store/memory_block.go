@@ -20,6 +20,7 @@ const (
 	hasRemoved
 	hasAbsent
 	hasRest // Wish, Lives, Moved: rare
+	hasCarried
 )
 
 func encodeMemories(memories []Memory) []byte {
@@ -51,6 +52,7 @@ func (m *Memory) appendTo(b []byte) []byte {
 	add(hasHidden, m.Hidden)
 	add(hasRemoved, m.Removed)
 	add(hasAbsent, m.Absent)
+	add(hasCarried, m.Carried)
 	if m.Wish == "" && m.Lives == 0 && m.Moved == (Place{}) {
 		return b
 	}
@@ -132,6 +134,7 @@ func (u *unpacker) memory(key uint64) Memory {
 	take(hasHidden, &m.Hidden)
 	take(hasRemoved, &m.Removed)
 	take(hasAbsent, &m.Absent)
+	take(hasCarried, &m.Carried)
 	if has&hasRest != 0 {
 		m.Wish, m.Moved.Folder = u.text(), u.text()
 		m.Lives, m.Moved.UIDValidity, m.Moved.UID = uint32(u.number()), uint32(u.number()), uint32(u.number())

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -154,7 +155,7 @@ func groupBlocks(c Changes) map[folderName]map[uint64]*blockChange {
 
 // remember writes the changes, and returns the row of the view.
 func (c *packed) remember(tx *sql.Tx) (view int64, err error) {
-	if view, err = viewRow(tx, c.key, c.At); err != nil {
+	if view, err = viewRow(tx, c.key, cmp.Or(c.Begun, c.At)); err != nil {
 		return 0, err
 	}
 	for _, f := range c.Folders {
@@ -181,7 +182,7 @@ func (c *packed) remember(tx *sql.Tx) (view int64, err error) {
 	return view, err
 }
 
-// viewRow returns the row of a view, which begins now if it is not there.
+// viewRow returns the row of a view, which begins then if it is not there.
 func viewRow(tx *sql.Tx, key ViewKey, at int64) (id int64, err error) {
 	err = tx.QueryRow(`SELECT id FROM view WHERE maildrop = ? AND name = ?`, key.Maildrop, key.View).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {

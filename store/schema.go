@@ -23,9 +23,12 @@ var version3 string
 //go:embed schema/0004.sql
 var version4 string
 
+//go:embed schema/0005.sql
+var version5 string
+
 // schema leads from an empty file to the newest version: step i makes version
 // i+1.
-var schema = []string{version1, version2, version3, version4}
+var schema = []string{version1, version2, version3, version4, version5}
 
 // errDamaged is what SQLite's own check found.
 var errDamaged = errors.New("check failed")

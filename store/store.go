@@ -53,6 +53,7 @@ type Store interface {
 	// Approvals returns the rules that an administrator approved, and when.
 	Approvals(ctx context.Context) (map[string]int64, error)
 
+	Ledger
 	Accounts
 	Leases
 
@@ -112,4 +113,6 @@ type Info struct {
 	Views, ViewOctets int64
 	// Held maildrops.
 	Held int64
+	// Ledger counts the messages whose UIDLs and headers are known.
+	Ledger int64
 }

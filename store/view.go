@@ -33,6 +33,8 @@ type ViewFolder struct {
 	First uint32
 	// Edge: UIDs below it are not shown any more; it never moves back.
 	Edge uint32
+	// Lapsed is since when the folder has another life; 0: it has not.
+	Lapsed int64
 	// Memories by Key.
 	Memories []Memory
 }
@@ -57,6 +59,8 @@ type Memory struct {
 	Wish string
 	// Lives is how often it was undeleted: each time it gets another UIDL.
 	Lives uint32
+	// Carried is when the message was last recognised under a new UID.
+	Carried int64
 	// Moved is where it was moved to; the zero Place if it was not, or nobody
 	// knows where.
 	Moved Place
@@ -82,6 +86,7 @@ func (m Memory) merge(later Memory) Memory {
 	m.Removed = earliest(m.Removed, later.Removed)
 	m.Absent = later.Absent
 	m.Lives = max(m.Lives, later.Lives)
+	m.Carried = max(m.Carried, later.Carried)
 	if later.Wish != "" {
 		m.Wish = later.Wish
 	}
@@ -124,6 +129,8 @@ type Intent struct {
 type Changes struct {
 	// At is the time of the change.
 	At int64
+	// Begun is when a view that begins with the change really began; 0: now.
+	Begun int64
 	// Folders, with what is to be added to their Memories; First only
 	// shrinks once it is not 0, Edge only grows. Another life of the same folder lapses.
 	Folders []ViewFolder

@@ -16,6 +16,7 @@ import (
 type viewReader struct {
 	db                             *sql.DB
 	head, folders, blocks, intents *sql.Stmt
+	lives                          *sql.Stmt // of the ledger
 }
 
 func prepareViews(ctx context.Context, db *sql.DB) (*viewReader, error) {
@@ -26,11 +27,12 @@ func prepareViews(ctx context.Context, db *sql.DB) (*viewReader, error) {
 	}{
 		{&r.head, `SELECT EXISTS (SELECT 1 FROM held WHERE held.maildrop = ?1), v.id, v.begun, v.undo, v.back
 			FROM (SELECT 1) LEFT JOIN view v ON v.maildrop = ?1 AND v.name = ?2`},
-		{&r.folders, `SELECT id, name, uid_validity, first, edge,
+		{&r.folders, `SELECT id, name, uid_validity, first, edge, lapsed,
 			(SELECT coalesce(sum(length(memories)), 0) FROM memory_block WHERE folder = view_folder.id)
 			FROM view_folder WHERE view = ? ORDER BY id`},
 		{&r.blocks, `SELECT memories FROM memory_block WHERE folder = ? ORDER BY block`},
 		{&r.intents, `SELECT id, made, deeds FROM intent WHERE view = ? ORDER BY id`},
+		{&r.lives, livesQuery},
 	} {
 		var err error
 		if *q.stmt, err = db.PrepareContext(ctx, q.text); err != nil {
@@ -108,7 +110,7 @@ func (r *viewReader) readFolders(ctx context.Context, tx *sql.Tx, view int64) (f
 	for rows.Next() {
 		var id, n int64
 		var f ViewFolder
-		if err := rows.Scan(&id, &f.Name, &f.UIDValidity, &f.First, &f.Edge, &n); err != nil {
+		if err := rows.Scan(&id, &f.Name, &f.UIDValidity, &f.First, &f.Edge, &f.Lapsed, &n); err != nil {
 			return nil, err
 		}
 		folders, ids, octets = append(folders, f), append(ids, id), append(octets, n)

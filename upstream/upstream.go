@@ -82,6 +82,16 @@ type Predictor interface {
 	BeforeWait(call func())
 }
 
+// A HeaderReader is a Mailbox that tells what the headers of many messages say,
+// at little cost.
+type HeaderReader interface {
+	// Headers reads the Message-ID and Date fields of messages that are listed,
+	// and the whole header, or its first 64 KiB, of those that lack one of these. Each is
+	// given to take, at most once, in any order; of a message that is gone nothing
+	// is. It may be called after Apply, and then it may sign in again.
+	Headers(ctx context.Context, ids []ID, take func(id ID, header []byte, whole bool)) error
+}
+
 // A Folder is one folder of the mailbox. A POP3 server has one, named INBOX.
 type Folder struct {
 	Name string // as the server writes it

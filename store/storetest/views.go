@@ -47,7 +47,7 @@ func viewUnknown(t *testing.T, ctx context.Context, s store.Store) {
 
 func viewRemembers(t *testing.T, ctx context.Context, s store.Store) {
 	full := store.Memory{Key: 300, Seen: 1, First: 2, Last: 3, Deleted: 4, Hidden: 5, Removed: 6, Absent: 7, Wish: "trash",
-		Lives: 8, Moved: store.Place{Folder: "Trash ü", UIDValidity: math.MaxUint32, UID: 9}}
+		Lives: 8, Carried: 10, Moved: store.Place{Folder: "Trash ü", UIDValidity: math.MaxUint32, UID: 9}}
 	memories := []store.Memory{{Key: 1, Hidden: 100}, {Key: 255, First: 1, Last: math.MaxInt64}, {Key: 256, Lives: 1}, full,
 		{Key: math.MaxUint32, Seen: 5}}
 	hashes := []store.Memory{{Key: 7, Deleted: 1}, {Key: 263, Hidden: 2}, {Key: math.MaxUint64, Hidden: 3}}
@@ -97,6 +97,7 @@ func viewLives(t *testing.T, ctx context.Context, s store.Store) {
 	mustRemember(t, ctx, s, view, one(10, first))
 	mustRemember(t, ctx, s, view, one(lapsed, second))
 	mustRemember(t, ctx, s, view, one(lapsed+store.Tombstone, second))
+	first.Lapsed = lapsed
 	wantView(t, ctx, s, view, store.View{Begun: 10, Folders: []store.ViewFolder{first, second}})
 	mustRemember(t, ctx, s, view, one(lapsed+store.Tombstone+1, second))
 	wantView(t, ctx, s, view, store.View{Begun: 10, Folders: []store.ViewFolder{second}})
