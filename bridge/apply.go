@@ -87,7 +87,7 @@ func (a *application) check(c upstream.Change) error {
 		return err
 	}
 	switch c.Do {
-	case upstream.MarkSeen, upstream.Expunge:
+	case upstream.MarkSeen, upstream.Expunge, upstream.Unmark:
 		return nil
 	case upstream.Flag:
 		return checkKeyword(c.Target)
@@ -230,6 +230,8 @@ func (s *step) perform(l *link) error {
 				Err: errors.New("the server keeps no keywords in this folder")}
 		}
 		return l.store(s.ctx, set, imap.StoreFlagsAdd, imap.Flag(s.batch.target))
+	case upstream.Unmark:
+		return l.store(s.ctx, set, imap.StoreFlagsDel, imap.FlagDeleted)
 	case upstream.Move:
 		return s.move(l, s.batch.target)
 	default:

@@ -19,6 +19,9 @@ type selection struct {
 	uidNext     uint32 // 0 if the server did not say
 	exists      uint32
 	mailboxID   string // of RFC 8474; "" if the server did not say
+	// permanent are the flags that the folder keeps; nil if it did not say,
+	// which means all (RFC 3501 section 7.1).
+	permanent []string
 }
 
 // learn takes a response code.
@@ -66,7 +69,7 @@ func selecting(name string) string { return "select " + printable([]byte(name)) 
 // forgotten.
 func (l *link) queueSelect(name string) *injection {
 	l.f.mu.Lock()
-	l.f.permanent, l.f.selected = nil, selection{}
+	l.f.selected = selection{}
 	l.f.mu.Unlock()
 	return l.f.queue("SELECT "+folderName(name, l.has(imap.CapIMAP4rev2)), injection{selects: true})
 }
@@ -87,7 +90,11 @@ func (l *link) selected(name string) (selection, error) {
 func (f *framing) keeps(flag string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.permanent == nil || slices.ContainsFunc(f.permanent, func(kept string) bool {
+	return keeps(f.selected.permanent, flag)
+}
+
+func keeps(permanent []string, flag string) bool {
+	return permanent == nil || slices.ContainsFunc(permanent, func(kept string) bool {
 		return kept == `\*` || strings.EqualFold(kept, flag)
 	})
 }
@@ -173,9 +180,6 @@ func (l *link) present(ctx context.Context, set imap.UIDSet) (present imap.UIDSe
 	return present, err
 }
 
-// errNoFolder says that no folder has the special use.
-var errNoFolder = errors.New("no folder of that use")
-
 // special finds the folder with a special-use attribute (RFC 6154), such as
 // \Junk. Providers translate the names, so the attribute alone counts.
 func (l *link) special(ctx context.Context, attribute string, timeout time.Duration) (name string, err error) {
@@ -195,7 +199,7 @@ func (l *link) special(ctx context.Context, attribute string, timeout time.Durat
 		return cmd.Close()
 	})
 	if err == nil && name == "" {
-		err = &upstream.Error{Kind: upstream.Denied, Doing: "look for " + printable([]byte(attribute)), Err: errNoFolder}
+		err = &upstream.Error{Kind: upstream.Denied, Doing: "look for " + printable([]byte(attribute)), Err: upstream.ErrNoFolder}
 	}
 	return name, err
 }

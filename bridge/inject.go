@@ -17,6 +17,8 @@ type injection struct {
 	tag  string
 	list *lister // gets the FETCH responses until the command is done, if not nil
 	uids *uids   // gets the SEARCH response, if not nil
+	// quotas gets the QUOTA responses until the command is done, if not nil.
+	quotas *quotas
 	// selects: what comes before the command is done is of another folder.
 	selects bool
 	done    chan struct{}

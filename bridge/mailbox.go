@@ -31,12 +31,13 @@ type mailbox struct {
 	wants    []want           // memory
 	// beforeWait is called before the server is waited for; nil: nobody cares.
 	beforeWait func()
-	uses       map[string]string // folders found by special use
-	place      *place            // nil after Close
-	warm       bool              // the connection was there before the session
-	tried      bool              // listing was tried, and failed
-	learned    []learned         // what is to be remembered, by folder
-	changed    error             // UIDVALIDITY is another: nothing can be done any more
+	uses       map[string]string                // folders found by special use
+	quotas     map[string]*upstream.FolderQuota // that were asked for, by folder
+	place      *place                           // nil after Close
+	warm       bool                             // the connection was there before the session
+	tried      bool                             // listing was tried, and failed
+	learned    []learned                        // what is to be remembered, by folder
+	changed    error                            // UIDVALIDITY is another: nothing can be done any more
 }
 
 type folder struct {

@@ -76,6 +76,7 @@ func (m *mailbox) begin(ctx context.Context) error {
 func (m *mailbox) startOver(l *link) {
 	m.link, m.selected = l, -1
 	m.folders, m.lists, m.learned, m.tried, m.uses = nil, nil, nil, false, map[string]string{}
+	m.quotas = map[string]*upstream.FolderQuota{}
 }
 
 // errNoPlace: the identity has all the connections that it may have.
@@ -125,7 +126,7 @@ func (m *mailbox) opening(ctx context.Context, name string) *opening {
 }
 
 func (m *mailbox) newOpening(name string) *opening {
-	return &opening{folder: len(m.folders), name: name, seen: m.login.NeedSeen, noDates: m.login.NoDates}
+	return &opening{folder: len(m.folders), name: name, seen: m.login.NeedSeen, noDates: m.login.NoDates, quota: m.login.NeedQuota}
 }
 
 // openFolders opens those that are not open yet, each in one flight.
@@ -160,6 +161,9 @@ func (m *mailbox) finish(ctx context.Context, o *opening) error {
 	}
 	m.folders = append(m.folders, folder{o.name, result.selection})
 	m.selected = len(m.folders) - 1
+	if result.why == nil && m.login.NeedQuota {
+		m.quotas[o.name] = result.quota
+	}
 	switch {
 	case result.why != nil:
 		m.tried = true

@@ -25,12 +25,14 @@ type opening struct {
 	// noDates: nobody asks when messages came. Servers keep dates less at hand
 	// than the rest: over Dovecot's mdbox they double what a listing costs.
 	noDates bool
+	quota   bool // it matters how full the account is
 	probes  []uint32
 	list    lister
 
-	chosen          *injection // SELECT
-	listed          *injection // everything, or what is new
-	newest          *injection // who is last; nil if not asked
+	chosen          *injection     // SELECT
+	listed          *injection     // everything, or what is new
+	newest          *injection     // who is last; nil if not asked
+	full            *quotaQuestion // nil if not asked
 	proofs          []*injection
 	deleted, unseen *search // nil if not asked
 }
@@ -57,7 +59,10 @@ func (o *opening) queue(l *link) {
 	o.l = l
 	o.list = lister{folder: o.folder, small: o.small || o.known != nil}
 	o.newest, o.unseen = nil, nil
-	o.chosen = l.queueSelect(o.name)
+	o.chosen, o.full = l.queueSelect(o.name), nil
+	if o.quota {
+		o.full = l.queueQuota(o.name)
+	}
 	if o.known == nil {
 		dates := !o.small || !o.noDates
 		o.listed = l.f.queue(listCommand("1:*", l.uniqueAttribute(), dates), injection{list: &o.list})
@@ -94,6 +99,8 @@ type opened struct {
 	last *header
 	// same: it is what was remembered, to the message.
 	same bool
+	// quota is what limits the folder; nil if nobody knows.
+	quota *upstream.FolderQuota
 }
 
 // finish sends what is queued and waits for the answers. An error means that
@@ -113,7 +120,12 @@ func (o *opening) finish(ctx context.Context, timeout time.Duration) (opened, er
 		return opened{}, err
 	}
 	defer o.l.f.expectUIDs(0)
-	result.why = o.l.run(ctx, "list", timeout, func() error { return o.judge(&result) })
+	result.why = o.l.run(ctx, "list", timeout, func() (err error) {
+		if result.quota, err = o.full.wait(); err != nil {
+			return err
+		}
+		return o.judge(&result)
+	})
 	result.listed = result.why == nil
 	return result, nil
 }

@@ -112,7 +112,7 @@ func (s *step) expunge(l *link) error {
 		if err == nil && !sameFolder(trash, s.m.folders[s.batch.folder].name) {
 			return s.moveTo(l, trash)
 		}
-		if err != nil && !errors.Is(err, errNoFolder) {
+		if err != nil && !errors.Is(err, upstream.ErrNoFolder) {
 			return err
 		}
 	}
@@ -199,7 +199,7 @@ func (s *step) unmark(l *link) {
 func (s *step) expungeGmail(l *link) error {
 	trash, err := s.m.resolve(s.ctx, `\Trash`)
 	switch {
-	case errors.Is(err, errNoFolder):
+	case errors.Is(err, upstream.ErrNoFolder):
 		return &upstream.Error{Kind: upstream.Denied, Doing: "expunge",
 			Err: errors.New("mail can only be removed from the Trash of Gmail, and that is hidden; show it in Gmail's label settings")}
 	case err != nil:

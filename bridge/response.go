@@ -16,9 +16,6 @@ type notes struct {
 	dropped int    // responses that the library was spared
 	// selected is what is known of the selected folder, as it changes.
 	selected selection
-	// permanent are the flags that the selected folder keeps; nil if it did
-	// not say, which means all (RFC 3501 section 7.1).
-	permanent []string
 }
 
 // commands are what the framing must know of commands under way.
@@ -85,6 +82,8 @@ func (f *framing) untagged(u []byte, stream int64) error {
 		f.out = fmt.Appendf(nil, "* CAPABILITY %s\r\n", f.caps)
 	case kind == "SEARCH", kind == "ESEARCH":
 		return f.found(kind, rest, u)
+	case kind == "QUOTA", kind == "QUOTAROOT":
+		f.quota(kind, rest)
 	case kind == "EXISTS", kind == "EXPUNGE":
 		f.selected.count(kind, num)
 		f.out = fmt.Appendf(nil, "* %d %s\r\n", num, kind)
@@ -108,7 +107,7 @@ func (f *framing) condition(s status) error {
 	case "UIDVALIDITY", "UIDNEXT", "MAILBOXID":
 		f.selected.learn(s)
 	case "PERMANENTFLAGS":
-		f.permanent = strings.Fields(strings.Trim(string(s.args), "() "))
+		f.selected.permanent = strings.Fields(strings.Trim(string(s.args), "() "))
 	}
 	if s.kind == "BYE" {
 		return s.reply()
@@ -254,7 +253,7 @@ func numberedKind(word []byte) string {
 
 func knownKind(word []byte) string {
 	switch kind := strings.ToUpper(string(word)); kind {
-	case "OK", "NO", "BAD", "BYE", "PREAUTH", "CAPABILITY", "SEARCH", "ESEARCH", "LIST":
+	case "OK", "NO", "BAD", "BYE", "PREAUTH", "CAPABILITY", "SEARCH", "ESEARCH", "LIST", "QUOTA", "QUOTAROOT":
 		return kind
 	}
 	return ""

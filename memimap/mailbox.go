@@ -39,6 +39,7 @@ type message struct {
 	flags []imap.Flag
 	date  time.Time
 	raw   []byte
+	email uint64 // its EMAILID, which copies have too; 0: not given yet
 }
 
 // newMailbox is called with the user's mu held.
@@ -50,6 +51,19 @@ func newMailbox(u *User, name string) *Mailbox {
 		next:     1,
 		tracker:  imapserver.NewMailboxTracker(0),
 	}
+}
+
+// Copy puts a copy of one message into another folder of the user, as the same
+// message to a Server that has OBJECTID, and tells whether it was there.
+func (b *Mailbox) Copy(uid uint32, to *Mailbox) bool {
+	b.user.mu.Lock()
+	defer b.user.mu.Unlock()
+	i := b.index(imap.UID(uid))
+	if i < 0 {
+		return false
+	}
+	to.append(*b.messages[i])
+	return true
 }
 
 // Append delivers a copy of raw and returns its UID. A zero date is now.
@@ -127,6 +141,10 @@ func (b *Mailbox) Renumber() {
 func (b *Mailbox) append(m message) imap.UID {
 	m.uid = b.next
 	b.next++
+	if m.email == 0 {
+		b.user.email++
+		m.email = b.user.email
+	}
 	b.messages = append(b.messages, &m)
 	b.tracker.QueueNumMessages(uint32(len(b.messages)))
 	return m.uid

@@ -33,6 +33,9 @@ type Server struct {
 	// UIDPLUS, MOVE, ESEARCH, SPECIAL-USE, LIST-EXTENDED, LIST-STATUS,
 	// STATUS=SIZE and LITERAL+.
 	Lacks []string
+	// Has names capabilities that are announced and obeyed besides, out of QUOTA
+	// and OBJECTID (of which EMAILID alone is there).
+	Has []string
 	// Now tells the INTERNALDATE of a message that comes without one; nil is
 	// time.Now.
 	Now func() time.Time
@@ -83,7 +86,11 @@ func (s *Server) serve(l net.Listener, wrap func(net.Listener) net.Listener) err
 	if server == nil {
 		return nil
 	}
-	if err := server.Serve(wrap(&listener{l, s})); err != nil && !s.isClosed() {
+	var connections net.Listener = wrap(&listener{l, s})
+	if len(s.Has) > 0 {
+		connections = &extender{connections, s.Has}
+	}
+	if err := server.Serve(connections); err != nil && !s.isClosed() {
 		return err
 	}
 	return nil
@@ -111,14 +118,18 @@ func (s *Server) start() *imapserver.Server {
 	return s.imap
 }
 
-func (s *Server) newSession(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
+func (s *Server) newSession(c *imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, nil, net.ErrClosed
 	}
 	s.sessions.Add(1)
-	return &session{server: s}, nil, nil
+	made := &session{server: s}
+	if e, ok := c.NetConn().(*extended); ok {
+		e.session = made
+	}
+	return made, nil, nil
 }
 
 // Close stops listening, ends all connections and waits for their sessions. It

@@ -31,6 +31,8 @@ type User struct {
 	mu       sync.Mutex
 	boxes    map[string]*Mailbox
 	validity uint32 // the last UIDVALIDITY given away
+	email    uint64 // the last EMAILID given away
+	limits   []limit
 }
 
 func newUser(name string, password secret.Text, now func() time.Time) *User {

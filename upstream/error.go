@@ -24,6 +24,10 @@ const (
 	Gone
 )
 
+// ErrNoFolder says that no folder has a special use. It comes in an Error of
+// kind Denied.
+var ErrNoFolder = errors.New("no folder of that use")
+
 func (k Kind) String() string {
 	return [...]string{"unavailable", "rejected", "denied", "in use", "throttled", "gone"}[k]
 }

@@ -43,6 +43,8 @@ type Login struct {
 	NeedSeen bool
 	// NoDates: nothing depends on Message.Arrived, and it may be the zero time.
 	NoDates bool
+	// NeedQuota: decisions depend on how full the account is.
+	NeedQuota bool
 }
 
 // A Mailbox is one upstream mailbox as it was when it was opened, for one
@@ -151,6 +153,9 @@ type Change struct {
 	ID     ID
 	Do     Action
 	Target string // the folder of Move (special-use names allowed), the keyword of Flag
+	// Again: an earlier Move of the message may have ended half way. Where
+	// moving is copying, a copy is looked for before another is made.
+	Again bool
 }
 
 // Action is what a Change does.
@@ -161,10 +166,11 @@ const (
 	Flag                   // set the keyword Target
 	Move                   // move to the folder Target
 	Expunge                // remove for good
+	Unmark                 // take \Deleted off
 )
 
 func (a Action) String() string {
-	return [...]string{"seen", "flag", "move", "expunge"}[a]
+	return [...]string{"seen", "flag", "move", "expunge", "unmark"}[a]
 }
 
 // Result is the outcome of one Change: nil means that it is done, and that a
@@ -174,6 +180,9 @@ type Result struct {
 	// UIDValidity and UID are where a moved message is now, if the server
 	// said so (COPYUID); else 0.
 	UIDValidity, UID uint32
+	// Folder is where an Expunge has moved the message, because the server can
+	// not remove one for good; "" if it has not.
+	Folder string
 	// Hidden: the server can not remove single messages (no UIDPLUS and no
 	// MOVE), so an Expunge or a Move has set \Deleted and left the rest to the owner.
 	Hidden bool
