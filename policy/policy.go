@@ -43,8 +43,15 @@ type Policy struct {
 	FromNowOn bool `toml:"from_now_on"`
 	// Retain are the rules that remove mail after some time.
 	Retain []Rule `toml:"retain"`
-	// MaxRemovals is how many messages retention may remove in one session;
-	// more stops it.
+	// QuotaWarn is the fill in percent from which on a notice is shown; 0 is
+	// never.
+	QuotaWarn int `toml:"quota_warn"`
+	// QuotaReclaim removes retrieved mail when the mailbox is nearly full.
+	QuotaReclaim Reclaim `toml:"quota_reclaim"`
+	// Language of what is written to the mail user: en or th; "" is en.
+	Language string `toml:"language"`
+	// MaxRemovals is how many messages retention and reclaiming may remove in
+	// one session; more stops them.
 	MaxRemovals int `toml:"max_removals"`
 	// Lock is exclusive (one session at a time; "" is the same) or shared.
 	Lock string `toml:"lock"`
@@ -106,6 +113,7 @@ func (p Policy) Check() error {
 		p.checkFolders(),
 		p.checkTargets(),
 		p.checkRetain(),
+		p.checkQuota(),
 	)
 }
 
@@ -179,17 +187,17 @@ func (p Policy) DelaySeconds() int64 {
 
 // Removes tells whether anything that a client or time does removes mail.
 func (p Policy) Removes() bool {
-	return p.OnRetrieve.removes() || p.OnDelete.removes() || len(p.Retain) > 0
+	return p.OnRetrieve.removes() || p.OnDelete.removes() || len(p.Retain) > 0 || p.QuotaReclaim.On()
 }
 
 // NeedsMove tells whether the policy moves messages, which POP3 upstream cannot.
 func (p Policy) NeedsMove() bool {
-	return p.OnRetrieve.moves() || p.OnDelete.moves() || slices.ContainsFunc(p.Retain, func(r Rule) bool { return r.Do.moves() })
+	return p.OnRetrieve.moves() || p.OnDelete.moves() || p.QuotaReclaim.Do.moves() || slices.ContainsFunc(p.Retain, func(r Rule) bool { return r.Do.moves() })
 }
 
 // NeedsState tells whether the policy cannot do without a memory.
 func (p Policy) NeedsState() bool {
-	return p.OnRetrieve.Do == Hide || p.OnDelete.Do == Hide || p.Newest > 0 || p.FromNowOn || len(p.Retain) > 0
+	return p.OnRetrieve.Do == Hide || p.OnDelete.Do == Hide || p.Newest > 0 || p.FromNowOn || len(p.Retain) > 0 || p.NeedsQuota()
 }
 
 // NeedsFirst tells whether it matters what was there at the first listing.
@@ -205,6 +213,10 @@ func (p Policy) NeedsUIDs() string {
 		return "newest"
 	case p.FromNowOn:
 		return "from_now_on"
+	case p.QuotaWarn > 0:
+		return "quota_warn"
+	case p.QuotaReclaim.On():
+		return "quota_reclaim"
 	}
 	return ""
 }
@@ -215,7 +227,7 @@ func (p Policy) NeedsUIDs() string {
 func (p Policy) Expire() string {
 	days, limited := p.ExpireDays()
 	switch {
-	case p.Newest > 0:
+	case p.Newest > 0 || p.QuotaReclaim.On():
 		return ""
 	case !limited:
 		return "NEVER"

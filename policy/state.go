@@ -23,6 +23,10 @@ type State struct {
 	// Others are the Of of the route's other views, if a removal has to wait
 	// until all of them are done with a message.
 	Others [][]*Memory
+	// Fill is how full the account is.
+	Fill Fill
+	// Able is what the server can do.
+	Able upstream.Abilities
 }
 
 // A Folder is what is remembered of one life of a folder.

@@ -18,6 +18,7 @@ func (p Policy) checkTargets() error {
 	for i, r := range p.Retain {
 		acts = append(acts, namedAct{fmt.Sprintf("retain rule %d: do", i+1), r.Do})
 	}
+	acts = append(acts, namedAct{"quota_reclaim: do", p.QuotaReclaim.Do})
 	for _, folder := range folders {
 		for _, act := range acts {
 			if act.movesTo(folder) {

@@ -35,6 +35,7 @@ const (
 	ByRetrieve  Cause = "retrieve"  // on_retrieve
 	ByViews     Cause = "views"     // no view waits for it any more
 	ByRetention Cause = "retention" // a retain rule
+	ByReclaim   Cause = "reclaim"   // quota_reclaim
 )
 
 // A Fact is what is newly known of a message once its steps have been made.
@@ -51,6 +52,8 @@ type Plan struct {
 	Facts []Fact
 	// Dry are steps that were decided and are not taken; Why says why not.
 	Dry []Step
+	// Reclaims: some of Steps make room in a mailbox that is nearly full.
+	Reclaims bool
 	// Alert says what an administrator should look at; "" if nothing.
 	Alert string
 }
@@ -69,8 +72,12 @@ func (p Policy) Update(msgs []upstream.Message, done Session, s *State, now time
 	u.clientsWish()
 	u.cause = ByViews
 	u.grantWishes()
+	before := len(u.plan.Steps)
 	u.cause = ByRetention
 	u.retention()
+	u.cause = ByReclaim
+	u.reclaim()
+	u.limit(before)
 	if p.DryRun {
 		u.plan = Plan{Dry: append(relabel(u.plan.Steps, "dry_run"), u.plan.Dry...), Alert: u.plan.Alert}
 	}
@@ -233,25 +240,28 @@ func (p Policy) Arrivals(msgs []upstream.Message, s *State, now time.Time) (fact
 	return facts
 }
 
-// retention removes what its time is up for, unless that is suspended, or more
-// than an administrator would expect.
+// retention removes what its time is up for, unless that is suspended.
 func (u *update) retention() {
 	if len(u.p.Retain) == 0 {
 		return
 	}
-	before := len(u.plan.Steps)
 	for i := range u.msgs {
 		if n := u.p.due(&u.msgs[i], i, u.s, u.now); n >= 0 && !u.leaving[i] {
 			u.retire(i, n)
 		}
 	}
-	removals := u.plan.Steps[before:]
+}
+
+// limit takes back the steps that no client asked for, from the one with that
+// number on, if they are more than an administrator would expect.
+func (u *update) limit(from int) {
+	removals := u.plan.Steps[from:]
 	if len(removals) <= u.p.MaxRemovals {
 		return
 	}
-	u.plan.Alert = fmt.Sprintf("retention would remove %d messages in one session, and max_removals is %d: nothing was removed", len(removals), u.p.MaxRemovals)
+	u.alert(fmt.Sprintf("retain and quota_reclaim would remove %d messages in one session, and max_removals is %d: nothing was removed", len(removals), u.p.MaxRemovals))
 	u.plan.Dry = append(u.plan.Dry, relabel(removals, "more than max_removals")...)
-	u.plan.Steps = u.plan.Steps[:before:before]
+	u.plan.Steps, u.plan.Reclaims = u.plan.Steps[:from:from], false
 }
 
 // retire removes one message whose time is up. A copy elsewhere may have come
