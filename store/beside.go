@@ -113,7 +113,7 @@ func (u *Undone) take(ctx context.Context, tx *sql.Tx, key ViewKey) error {
 	}
 	var deeds []Deed
 	if err == nil {
-		err = errors.Join(readDeeds(undo, &deeds), readDeeds(back, &u.Returning))
+		err = errors.Join(unpackJSON(undo, &deeds), unpackJSON(back, &u.Returning))
 	}
 	if err != nil {
 		return err

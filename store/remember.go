@@ -176,6 +176,12 @@ func (c *packed) remember(tx *sql.Tx) (view int64, err error) {
 	if c.Undo != nil {
 		_, err = tx.Exec(`UPDATE view SET undo = ? WHERE id = ?`, c.undo, view)
 	}
+	if err == nil && c.Notice != nil {
+		err = rememberNotice(tx, view, *c.Notice)
+	}
+	if err == nil && c.Reclaimed != nil {
+		err = rememberReclaimed(tx, view, *c.Reclaimed)
+	}
 	if err == nil && c.Returned {
 		_, err = tx.Exec(`UPDATE view SET back = NULL WHERE id = ?`, view)
 	}

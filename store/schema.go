@@ -26,9 +26,12 @@ var version4 string
 //go:embed schema/0005.sql
 var version5 string
 
+//go:embed schema/0006.sql
+var version6 string
+
 // schema leads from an empty file to the newest version: step i makes version
 // i+1.
-var schema = []string{version1, version2, version3, version4, version5}
+var schema = []string{version1, version2, version3, version4, version5, version6}
 
 // errDamaged is what SQLite's own check found.
 var errDamaged = errors.New("check failed")

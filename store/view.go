@@ -22,6 +22,48 @@ type View struct {
 	Back []Deed
 	// Intents are changes whose outcome was not recorded.
 	Intents []Intent
+	// Notice warns of a full mailbox; the zero Notice if there is none.
+	Notice Notice
+	// Reclaimed is when room was last made in a full mailbox.
+	Reclaimed Reclaimed
+}
+
+// A Notice warns of a full mailbox for as long as that is full: an episode.
+type Notice struct {
+	// Begun is when it was full at first, which names the episode.
+	Begun int64 `json:"begun"`
+	// Dismissed is when the client deleted the notice.
+	Dismissed int64 `json:"dismissed,omitempty"`
+	// Text is the whole message, octet for octet. It is ASCII.
+	Text string `json:"text"`
+}
+
+// merge adds what is new: of two sessions that found the mailbox full at once
+// the first begins the episode, and a dismissal is of one episode. A notice that
+// has not Begun ends any.
+func (n Notice) merge(later Notice) Notice {
+	switch {
+	case later.Begun == 0 || n.Begun == 0:
+		return later
+	case n.Begun == later.Begun:
+		n.Dismissed = earliest(n.Dismissed, later.Dismissed)
+	}
+	return n
+}
+
+// Reclaimed says when room was made in a full mailbox.
+type Reclaimed struct {
+	At int64 `json:"at"`
+	// Used is what was in use before, by quota.
+	Used []Used `json:"used"`
+}
+
+// Used is how much of a quota was used up.
+type Used struct {
+	Root string `json:"root"`
+	// Messages were counted, and not octets.
+	Messages bool  `json:"messages,omitempty"`
+	Used     int64 `json:"used"`
 }
 
 // A ViewFolder is one life of a folder in a view.
@@ -139,6 +181,10 @@ type Changes struct {
 	Purge []ViewFolder
 	// Undo replaces the undo record, if it is not nil.
 	Undo []Deed
+	// Notice begins, dismisses or ends an episode, if it is not nil.
+	Notice *Notice
+	// Reclaimed replaces what was remembered, if it is not nil.
+	Reclaimed *Reclaimed
 	// Returned: what was to be moved back has been dealt with.
 	Returned bool
 	// Settled are intents whose outcome is now known.

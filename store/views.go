@@ -25,7 +25,7 @@ func prepareViews(ctx context.Context, db *sql.DB) (*viewReader, error) {
 		stmt **sql.Stmt
 		text string
 	}{
-		{&r.head, `SELECT EXISTS (SELECT 1 FROM held WHERE held.maildrop = ?1), v.id, v.begun, v.undo, v.back
+		{&r.head, `SELECT EXISTS (SELECT 1 FROM held WHERE held.maildrop = ?1), v.id, v.begun, v.undo, v.back, v.notice, v.reclaimed
 			FROM (SELECT 1) LEFT JOIN view v ON v.maildrop = ?1 AND v.name = ?2`},
 		{&r.folders, `SELECT id, name, uid_validity, first, edge, lapsed,
 			(SELECT coalesce(sum(length(memories)), 0) FROM memory_block WHERE folder = view_folder.id)
@@ -82,15 +82,17 @@ func (r *viewReader) read(ctx context.Context, key ViewKey) (View, error) {
 // readHead returns what is not in the folders; id is 0 if there is no view.
 func readHead(row *sql.Row) (v View, id int64, err error) {
 	var number, begun sql.NullInt64
-	var undo, back []byte
-	if err := row.Scan(&v.Held, &number, &begun, &undo, &back); err != nil {
+	var undo, back, notice, reclaimed []byte
+	if err := row.Scan(&v.Held, &number, &begun, &undo, &back, &notice, &reclaimed); err != nil {
 		return v, 0, err
 	}
 	v.Begun = begun.Int64
-	return v, number.Int64, errors.Join(readDeeds(undo, &v.Undo), readDeeds(back, &v.Back))
+	return v, number.Int64, errors.Join(unpackJSON(undo, &v.Undo), unpackJSON(back, &v.Back),
+		unpackJSON(notice, &v.Notice), unpackJSON(reclaimed, &v.Reclaimed))
 }
 
-func readDeeds(b []byte, into *[]Deed) error {
+// unpackJSON reads a column that may be empty.
+func unpackJSON(b []byte, into any) error {
 	if b == nil {
 		return nil
 	}
@@ -166,7 +168,7 @@ func (r *viewReader) readIntents(ctx context.Context, tx *sql.Tx, view int64) (i
 		if err := rows.Scan(&i.ID, &i.Made, &deeds); err != nil {
 			return nil, err
 		}
-		if err := readDeeds(deeds, &i.Deeds); err != nil {
+		if err := unpackJSON(deeds, &i.Deeds); err != nil {
 			return nil, err
 		}
 		intents = append(intents, i)

@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a view forgets what it is told to", viewPurges},
 		{"lives of a folder", viewLives},
 		{"intents are settled", viewIntents},
+		{"a notice lasts for its episode", viewNotices},
 		{"a view, many at once", viewTogether},
 		{"bounds of a view", viewBounds},
 		{"fifty thousand memories", viewMany},
