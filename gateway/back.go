@@ -16,6 +16,10 @@ func (s *session) bringBack(ctx context.Context, login upstream.Login) error {
 	if m == nil || m.readOnly || len(m.view.Back) == 0 {
 		return nil
 	}
+	if m.dry {
+		s.log.WithField("messages", len(m.view.Back)).Info("dry_run: what was undeleted is not moved back")
+		return nil
+	}
 	byFolder := map[string][]store.Deed{}
 	for _, deed := range m.view.Back {
 		byFolder[deed.To.Folder] = append(byFolder[deed.To.Folder], deed)

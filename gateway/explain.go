@@ -17,16 +17,20 @@ import (
 // An Explanation is what a client would see if it signed in now, what would
 // happen at its QUIT, and why.
 type Explanation struct {
-	User     string      `json:"user"`
-	Upstream string      `json:"upstream"`
-	Identity string      `json:"identity"`
-	View     string      `json:"view,omitempty"`
-	Policy   string      `json:"policy"`
-	Expire   string      `json:"expire,omitempty"`
-	Held     bool        `json:"held,omitempty"`
-	Begun    time.Time   `json:"begun,omitzero"`
-	Alert    string      `json:"alert,omitempty"`
-	Messages []Explained `json:"messages"`
+	User     string    `json:"user"`
+	Upstream string    `json:"upstream"`
+	Identity string    `json:"identity"`
+	View     string    `json:"view,omitempty"`
+	Policy   string    `json:"policy"`
+	Expire   string    `json:"expire,omitempty"`
+	Held     bool      `json:"held,omitempty"`
+	Begun    time.Time `json:"begun,omitzero"`
+	Alert    string    `json:"alert,omitempty"`
+	// Quota is how full the account is, where the policy needs to know; Notice
+	// says what becomes of the warning.
+	Quota    []ExplainedQuota `json:"quota,omitempty"`
+	Notice   string           `json:"notice,omitempty"`
+	Messages []Explained      `json:"messages"`
 }
 
 // Explained is what becomes of one message.
@@ -85,6 +89,8 @@ func (g *Gateway) Explain(ctx context.Context, q Question) (*Explanation, error)
 	if err != nil {
 		return nil, err
 	}
+	s.inspect(ctx)
+	s.inspectTarget(ctx)
 	return s.explain(q)
 }
 
@@ -114,6 +120,7 @@ func (s *session) explain(q Question) (*Explanation, error) {
 		s.retrieved[n-1] = true
 	}
 	e.foresee(s.decide(deleted))
+	s.explainQuota(e)
 	return e, nil
 }
 
@@ -144,6 +151,11 @@ func (e *Explanation) foresee(plan policy.Plan) {
 			e.then(fact.Index, "hide from this client")
 		}
 	}
+	for _, fact := range plan.Withheld {
+		if fact.Hidden != 0 {
+			e.then(fact.Index, "would hide from this client; not done: dry_run")
+		}
+	}
 	for _, step := range plan.Dry {
 		e.then(step.Index, "would "+inWords(step))
 	}
@@ -154,7 +166,7 @@ func (e *Explanation) then(i int, words string) {
 }
 
 func inWords(step policy.Step) string {
-	what := map[upstream.Action]string{upstream.MarkSeen: "mark seen", upstream.Flag: "flag", upstream.Move: "move to", upstream.Expunge: "expunge"}[step.Do]
+	what := map[upstream.Action]string{upstream.MarkSeen: "mark seen", upstream.Flag: "flag", upstream.Move: "move to", upstream.Expunge: "expunge", upstream.Unmark: "take \\Deleted off"}[step.Do]
 	return strings.TrimSpace(what+" "+step.Target) + ": " + step.Why
 }
 

@@ -112,6 +112,12 @@ func (g *Gateway) signIn(ctx context.Context, peer pop3.Peer, cred pop3.Credenti
 	if err == nil {
 		err = g.Shared.delays.pass(s.maildrop, time.Duration(route.Policy.LoginDelay), g.now())
 	}
+	if err == nil {
+		err = s.checkTargets(ctx)
+	}
+	if err == nil {
+		err = s.beginView(ctx)
+	}
 	if err != nil {
 		_ = s.Close() // nothing was changed, and the client hears of the state, or of the delay
 		return nil, err
@@ -183,7 +189,7 @@ func upstreamLogin(route Route, peer pop3.Peer, cred pop3.Credentials) upstream.
 		Bearer: cred.Mechanism == "XOAUTH2" || cred.Mechanism == "OAUTHBEARER",
 		Client: address(peer.Remote), Session: peer.ID, Folders: route.Policy.Folders,
 		NeedSeen: route.Policy.UnseenOnly,
-		NoDates:  route.Policy.MaxAge == 0 && !route.needsState(),
+		NoDates:  route.Policy.MaxAge == 0 && !route.needsState(), NeedQuota: route.Policy.NeedsQuota(),
 	}
 }
 

@@ -73,6 +73,9 @@ func (s *session) tell(fields logrus.Fields) {
 	if s.hidden > 0 {
 		fields["hidden"] = s.hidden
 	}
+	if s.notice != "" {
+		fields["notice"] = true
+	}
 	if s.failed > 0 {
 		fields["failed_changes"] = s.failed
 	}

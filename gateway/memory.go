@@ -26,6 +26,8 @@ type memory struct {
 	reborn []int
 	// readOnly: what cannot be remembered is not done.
 	readOnly bool
+	// dry: nothing is written (dry_run).
+	dry bool
 	// learned holds however the session ends: what the listing taught, and how
 	// earlier sessions ended.
 	learned store.Changes
@@ -47,7 +49,7 @@ func (s *session) loadMemory(ctx context.Context) error {
 		}
 		return nil
 	}
-	m := &memory{store: db, key: store.ViewKey{Maildrop: s.maildropName(), View: s.route.View}}
+	m := &memory{store: db, key: store.ViewKey{Maildrop: s.maildropName(), View: s.route.View}, dry: s.route.Policy.DryRun}
 	if err := m.read(ctx, s.route); err != nil {
 		return err
 	}
@@ -73,7 +75,8 @@ func (m *memory) read(ctx context.Context, r Route) (err error) {
 // changed since the sign-in: a hold, an undelete, an approval. A session that
 // will decide nothing does without.
 func (s *session) readAgain(ctx context.Context, deleted []int) error {
-	if s.memory == nil || s.listed == nil || len(deleted)+len(s.retrieved)+len(s.route.Policy.Retain)+len(s.route.Others) == 0 {
+	if s.memory == nil || s.listed == nil || len(deleted)+len(s.retrieved)+len(s.route.Policy.Retain)+len(s.route.Others) == 0 &&
+		!s.route.Policy.QuotaReclaim.On() {
 		return nil
 	}
 	if err := s.memory.read(ctx, s.route); err != nil {

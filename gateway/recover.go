@@ -11,6 +11,9 @@ import (
 // otherwise. What has vanished was done.
 func (s *session) recover() {
 	m := s.memory
+	if m.dry {
+		return // the next session that may write does it
+	}
 	var there []map[uint64]bool
 	for _, intent := range m.view.Intents {
 		if _, underWay := s.gateway.Shared.intents.Load(intent.ID); underWay {

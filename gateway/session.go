@@ -33,7 +33,10 @@ type session struct {
 	index     []int              // shown[i] is listed[index[i]]
 	hidden    int
 	warm      *bool              // the upstream connection had been there before; nil until the end, and if nobody can tell
+	begun     []pop3.Message     // the listing, if the sign-in has made it
 	retrieved map[int]bool       // proven, by index into shown
+	notice    string             // the notice's octets, if it is shown: message len(shown)
+	dismissed bool               // the client deleted it
 	learned   []map[uint32]int64 // true sizes, by folder and UID, that the upstream does not tell
 	changed   int                // changes made upstream
 	hid       int                // messages that will not be shown again
@@ -43,6 +46,9 @@ type session struct {
 
 // Messages implements pop3.Session: the policy's view of the mailbox.
 func (s *session) Messages(ctx context.Context) ([]pop3.Message, error) {
+	if s.begun != nil {
+		return s.begun, nil
+	}
 	began := time.Now()
 	msgs, err := s.mailbox.Messages(ctx)
 	if err != nil {
@@ -79,15 +85,21 @@ func (s *session) BeforeWait(call func()) bool {
 
 // listing is what LIST and UIDL say.
 func (s *session) listing() []pop3.Message {
-	list := make([]pop3.Message, len(s.shown))
+	list := make([]pop3.Message, len(s.shown), len(s.shown)+1)
 	for i := range s.shown {
 		list[i] = pop3.Message{Size: s.shown[i].Size, UIDL: s.uidl(s.index[i])}
+	}
+	if s.notice != "" {
+		list = append(list, s.noticeMessage())
 	}
 	return list
 }
 
 // Open implements pop3.Session.
 func (s *session) Open(ctx context.Context, i, lines int) (pop3.Body, error) {
+	if s.isNotice(i) {
+		return s.openNotice(), nil
+	}
 	began := time.Now()
 	r, err := s.mailbox.Open(ctx, s.shown[i].ID, upstream.Part{Lines: lines})
 	if err != nil {
@@ -102,11 +114,11 @@ func (s *session) Open(ctx context.Context, i, lines int) (pop3.Body, error) {
 }
 
 // MayDelete implements pop3.DeleteRefuser.
-func (s *session) MayDelete(int) error {
+func (s *session) MayDelete(i int) error {
 	if s.memory != nil && s.memory.readOnly {
 		return stateError(errReadOnly)
 	}
-	if s.route.Policy.OnDelete.Do == policy.Refuse {
+	if s.route.Policy.OnDelete.Do == policy.Refuse && !s.isNotice(i) {
 		return &pop3.Error{Text: "Messages in this maildrop cannot be deleted"}
 	}
 	return nil

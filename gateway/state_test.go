@@ -360,6 +360,24 @@ func legacy(t *testing.T, messages [][]byte) upstream.Server {
 	return server
 }
 
+// TestFirstSignIn: from_now_on begins with it, whether the client lists or not.
+func TestFirstSignIn(t *testing.T) {
+	server, inbox := memory(t, letters(3))
+	state := stateFile(t)
+	p := preset("keep", func(p *policy.Policy) { p.FromNowOn = true })
+	address := front(t, remembering(server, state, &p))
+	quit(t, signIn(t, address))
+	inbox.Append([]byte("Subject: new\r\n\r\n"), nil, time.Now())
+	c := signIn(t, address)
+	if got := uidls(t, c); len(got) != 1 {
+		t.Errorf("%v are shown, want what came after the first sign-in", got)
+	}
+	quit(t, c)
+	if got := state.writes.Load(); got != 1 {
+		t.Errorf("%d transactions, want the one of the first sign-in", got)
+	}
+}
+
 // TestFirstListingFails: a listing that could not be remembered is made again,
 // and shows everything once.
 func TestFirstListingFails(t *testing.T) {
@@ -381,11 +399,11 @@ func TestFirstListingFails(t *testing.T) {
 	p = preset("keep", func(p *policy.Policy) { p.FromNowOn = true })
 	address = front(t, remembering(server, state, &p))
 	state.failNext.Store(true)
-	c = signIn(t, address)
-	if list, err := c.UIDL(t.Context()); err == nil {
-		t.Errorf("%v is listed, and it could not be remembered that it was there before", list)
+	if err := connect(t, address).Login(t.Context(), user, secret.New(password)); err == nil {
+		t.Error("a sign-in passed, and it could not be remembered what was there before")
 	}
 	state.failNext.Store(false)
+	c = signIn(t, address)
 	if got := uidls(t, c); len(got) != 0 {
 		t.Errorf("%v are shown, want none", got)
 	}

@@ -22,16 +22,18 @@ var errReadOnly = errors.New("the state file could not be written when the sessi
 // upstream is remembered before it is changed, and the outcome before the
 // client is told.
 func (s *session) Update(ctx context.Context, deleted []int) error {
+	messages := s.takeNotice(deleted)
 	if s.memory != nil && s.memory.readOnly {
 		if len(deleted) > 0 {
 			return stateError(errReadOnly)
 		}
 		return nil
 	}
-	if err := errors.Join(s.readAgain(ctx, deleted), s.loadOthers(ctx)); err != nil {
+	if err := errors.Join(s.readAgain(ctx, messages), s.loadOthers(ctx)); err != nil {
 		return err
 	}
-	plan := s.decide(deleted)
+	s.inspectTarget(ctx)
+	plan := s.decide(messages)
 	s.tellPlan(plan)
 	s.recordPlan(deleted, plan)
 	intent, err := s.intend(ctx, plan)
@@ -68,12 +70,26 @@ func (s *session) tellPlan(plan policy.Plan) {
 	if plan.Alert != "" {
 		s.log.WithField("alert", true).Error(plan.Alert)
 	}
+	s.tellWithheld(plan.Withheld)
 	for n, step := range plan.Dry {
 		if n == 10 {
 			s.log.Infof("and %d more that are not done", len(plan.Dry)-n)
 			return
 		}
 		s.log.WithFields(logrus.Fields{"uid": step.ID.UID, "do": step.Do.String(), "why": step.Why}).Info("would change upstream")
+	}
+}
+
+// tellWithheld logs what a policy that runs dry would remember.
+func (s *session) tellWithheld(facts []policy.Fact) {
+	hidden := 0
+	for _, f := range facts {
+		if f.Hidden != 0 {
+			hidden++
+		}
+	}
+	if s.route.Policy.DryRun {
+		s.log.WithFields(logrus.Fields{"would_remember": len(facts), "would_hide": hidden}).Info("dry_run: nothing is changed upstream, and nothing is remembered")
 	}
 }
 
@@ -117,6 +133,7 @@ func (s *session) intend(ctx context.Context, plan policy.Plan) (int64, error) {
 	}
 	learned := m.learned // what "newest" leaves out must not come back when newer mail is gone
 	learned.At = s.gateway.now().Unix()
+	learned.Reclaimed = s.reclaimed(plan)
 	id, err := m.store.Intend(ctx, m.key, learned, deeds)
 	s.gateway.Shared.ailing.Store(err != nil)
 	if err == nil {
@@ -153,7 +170,10 @@ func (s *session) conclude(ctx context.Context, plan policy.Plan, results []upst
 	if intent != 0 {
 		c.Settled = append(c.Settled, intent)
 	}
-	if !m.news && c.Undo == nil && len(c.Settled) == 0 && len(plan.Facts) == 0 {
+	if n := s.dismissal(); n != nil {
+		c.Notice = n
+	}
+	if m.dry || !m.news && c.Undo == nil && c.Notice == nil && len(c.Settled) == 0 && len(plan.Facts) == 0 {
 		return nil
 	}
 	s.tidy(&c)

@@ -14,6 +14,7 @@ func (s *session) look(ctx context.Context, msgs []upstream.Message) error {
 	if err := s.alignMemory(msgs); err != nil {
 		return err
 	}
+	s.inspect(ctx)
 	s.listed, s.shown, s.index, s.hidden = msgs, nil, nil, 0 // it may be done again after a failure
 	state, now := s.state(), s.gateway.now()
 	verdicts := s.route.Policy.View(msgs, state, now)
@@ -33,9 +34,21 @@ func (s *session) look(ctx context.Context, msgs []upstream.Message) error {
 	s.learnListing(msgs, now)
 	s.learnReborn(msgs)
 	s.recover()
+	s.learnNotice(now)
+	if err := s.keepNow(ctx); err != nil {
+		return err
+	}
+	s.showNotice()
+	return nil
+}
+
+// keepNow writes what cannot wait for an orderly end of the session: what decides
+// what this view will ever see.
+func (s *session) keepNow(ctx context.Context) error {
+	if s.beginsNotice() {
+		return s.keepNotice(ctx)
+	}
 	if s.route.Policy.FromNowOn && s.memory.view.Begun == 0 || s.memory.reborn != nil && s.strict() {
-		// It decides what this view will ever see, so it cannot wait for an
-		// orderly end of the session.
 		return s.keepLearned(ctx)
 	}
 	return nil
@@ -48,6 +61,15 @@ func shown(verdicts []policy.Verdict) (n int) {
 		}
 	}
 	return n
+}
+
+// beginView lists at a view's first sign-in, where it matters what was there
+// then: a client that quits without listing has begun, too.
+func (s *session) beginView(ctx context.Context) (err error) {
+	if s.memory != nil && s.route.Policy.FromNowOn && s.memory.view.Begun == 0 {
+		s.begun, err = s.Messages(ctx)
+	}
+	return err
 }
 
 // state is what the policy is told of earlier sessions.
@@ -96,7 +118,7 @@ func (s *session) note(c *store.Changes, m *upstream.Message, known store.Memory
 // if it is worth one.
 func (s *session) keepLearned(ctx context.Context) error {
 	m := s.memory
-	if m == nil || !m.news || m.readOnly {
+	if m == nil || !m.news || m.readOnly || m.dry {
 		return nil
 	}
 	if err := s.remember(ctx, m.learned); err != nil {

@@ -52,6 +52,8 @@ type Plan struct {
 	Facts []Fact
 	// Dry are steps that were decided and are not taken; Why says why not.
 	Dry []Step
+	// Withheld are facts that are not remembered, for the policy runs dry.
+	Withheld []Fact
 	// Reclaims: some of Steps make room in a mailbox that is nearly full.
 	Reclaims bool
 	// Alert says what an administrator should look at; "" if nothing.
@@ -79,7 +81,7 @@ func (p Policy) Update(msgs []upstream.Message, done Session, s *State, now time
 	u.reclaim()
 	u.limit(before)
 	if p.DryRun {
-		u.plan = Plan{Dry: append(relabel(u.plan.Steps, "dry_run"), u.plan.Dry...), Alert: u.plan.Alert}
+		u.plan = Plan{Dry: append(relabel(u.plan.Steps, "dry_run"), u.plan.Dry...), Withheld: u.plan.Facts, Alert: u.plan.Alert}
 	}
 	return u.plan
 }

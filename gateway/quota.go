@@ -1,0 +1,72 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/restante-mail/restante/policy"
+	"github.com/restante-mail/restante/store"
+	"github.com/restante-mail/restante/upstream"
+)
+
+// countingTime is how long a server may take to count what was removed: some
+// work a day's changes off at night. Until then what it says is doubted.
+const countingTime = 24 * time.Hour
+
+// inspect asks the mailbox what it can do, and how full it is if the policy
+// wants to know. A server that does not tell is no reason to fail.
+func (s *session) inspect(ctx context.Context) {
+	inspector, ok := s.mailbox.(upstream.Inspector)
+	if s.memory == nil || !ok {
+		return
+	}
+	state := &s.memory.state
+	state.Able, state.Fill = inspector.Abilities(), policy.Fill{}
+	if !s.route.Policy.NeedsQuota() {
+		return
+	}
+	for _, folder := range s.folders {
+		quota, err := inspector.Quota(ctx, folder.Name)
+		if err != nil {
+			s.log.WithError(err).Warn("the upstream's quota is not known")
+		}
+		state.Fill.Folders = append(state.Fill.Folders, quota)
+	}
+	if made := s.memory.view.Reclaimed; s.gateway.now().Sub(time.Unix(made.At, 0)) < countingTime {
+		for _, used := range made.Used {
+			state.Fill.Before = append(state.Fill.Before, upstream.Quota{Root: used.Root, Messages: used.Messages, Used: used.Used})
+		}
+	}
+}
+
+// inspectTarget asks which quota the folder comes under that quota_reclaim would
+// move to now.
+func (s *session) inspectTarget(ctx context.Context) {
+	inspector, ok := s.mailbox.(upstream.Inspector)
+	if s.memory == nil || !ok {
+		return
+	}
+	fill := &s.memory.state.Fill
+	target := s.route.Policy.NeedsTarget(fill)
+	if target == "" {
+		return
+	}
+	quota, err := inspector.Quota(ctx, target)
+	if err != nil {
+		s.log.WithError(err).Warn("the quota of the folder that quota_reclaim moves to is not known")
+	}
+	fill.Target = quota
+}
+
+// reclaimed is what is remembered when a plan makes room: before it does, for
+// after a crash nobody could tell whether the server has counted it.
+func (s *session) reclaimed(plan policy.Plan) *store.Reclaimed {
+	if !plan.Reclaims {
+		return nil
+	}
+	made := &store.Reclaimed{At: s.gateway.now().Unix()}
+	for _, q := range s.memory.state.Fill.Limits() {
+		made.Used = append(made.Used, store.Used{Root: q.Root, Messages: q.Messages, Used: q.Used})
+	}
+	return made
+}
