@@ -62,6 +62,9 @@ func (b *builder) routePolicy(path, name string, r *Route) {
 	} else {
 		b.addf(path, "there is no [policy.%s], and no preset with this name; presets are %s", name, strings.Join(policy.Presets(), ", "))
 	}
+	if r.Policy.QuotaReclaim.On() {
+		b.warnf(path, "quota_reclaim acts only when the client polls, on what it has retrieved")
+	}
 	if len(r.Policy.Retain) > 0 {
 		b.warnf(path, "retain acts only when the client polls: the password is at hand only then; and each new rule waits for restante policy approve")
 	}
