@@ -112,7 +112,9 @@ func (w *walk) fault() {
 		w.find(Changed, i, fmt.Sprintf("line %d of the chain should be here, and this one says that it is another", expected))
 		w.skipTo(1)
 	default:
-		w.find(Removed, i, fmt.Sprintf("%s of the chain should be before this one, and %s not there", lines(expected, i.seq-1), isOrAre(expected, i.seq-1)))
+		missing := i
+		missing.seq = expected
+		w.find(Removed, missing, fmt.Sprintf("%s of the chain should be before this one, and %s not there", lines(expected, i.seq-1), isOrAre(expected, i.seq-1)))
 		w.skipTo(0)
 	}
 }
@@ -136,6 +138,11 @@ func (w *walk) intruder(next int) {
 		return
 	}
 	w.find(Reordered, i, fmt.Sprintf("this is line %d of the chain; line %d should be here, which comes later", i.seq, w.head.seq+1))
+	if parent == next { // only that one is not at its place
+		moved := w.held[next]
+		w.held = slices.Insert(slices.Delete(slices.Clone(w.held), next, next+1), 0, moved)
+		return
+	}
 	w.held = slices.Insert(slices.Clone(w.held[1:]), parent, i)
 }
 
@@ -166,9 +173,12 @@ func (w *walk) again(i item) {
 func (w *walk) changed(i item) {
 	broken := len(w.held) > 1 && !w.held[1].junk && w.held[1].seq == i.seq+1 && w.held[1].prev != i.hash
 	sound := w.last.rec != nil && w.last.rec.Event == kindCheckpoint && w.last.sign == nil
-	if broken || sound || w.last.seq != w.head.seq {
+	switch {
+	case sound:
 		w.find(Changed, i, fmt.Sprintf("line %d of the chain is not as it was written", i.seq))
-	} else {
+	case broken:
+		w.find(Changed, i, fmt.Sprintf("line %d of the chain is not as it was written; whether the line before it is cannot be told", i.seq))
+	default:
 		w.find(Changed, w.last, fmt.Sprintf("line %d of the chain is not as it was written: the next line holds another hash of it", w.last.seq))
 	}
 	w.skipTo(0)
