@@ -44,8 +44,9 @@ func (p *Provider) endpoints(ctx context.Context, now func() time.Time) (Endpoin
 			return Endpoints{}, fmt.Errorf("discover the endpoints of %s: %w", p.Issuer, err)
 		}
 		if err == nil {
-			d.known, d.learned = found, now()
+			d.known = found
 		}
+		d.learned = now() // also of a failure: what was known is good enough for another day
 	}
 	return p.Endpoints.fill(d.known), nil
 }

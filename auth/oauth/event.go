@@ -63,14 +63,8 @@ func (k *Keeper) Counts() Counts {
 // Statuses are those of the sources that were asked in this process, sorted by
 // provider and account.
 func (k *Keeper) Statuses() []Status {
-	k.mu.Lock()
-	var sources []*Source
-	for _, s := range k.sources {
-		sources = append(sources, s)
-	}
-	k.mu.Unlock()
 	var all []Status
-	for _, s := range sources {
+	for _, s := range k.all() {
 		all = append(all, s.status())
 	}
 	slices.SortFunc(all, func(a, b Status) int {

@@ -70,9 +70,10 @@ type problem struct {
 	Description string `json:"error_description"`
 }
 
-// within returns a context in which the library asks through c.
+// within returns a context in which the library asks through c. The client needs
+// no timeout of its own, which would wait for bodies that the library never closes.
 func (c *call) within() context.Context {
-	client := &http.Client{Transport: c, Timeout: askTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: c, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return context.WithValue(c.ctx, oauth2.HTTPClient, client)
 }
 

@@ -83,9 +83,7 @@ func (k *Keeper) Close() {
 	k.flights.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), keepTime)
 	defer cancel()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, s := range k.sources {
+	for _, s := range k.all() {
 		if _, unsaved, _ := s.now(); unsaved {
 			_ = s.keep(ctx) // that it could not be kept was told already
 		}
@@ -109,4 +107,13 @@ func (k *Keeper) fly(work func(context.Context)) error {
 		work(ctx)
 	}()
 	return nil
+}
+
+func (k *Keeper) all() (all []*Source) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range k.sources {
+		all = append(all, s)
+	}
+	return all
 }
