@@ -49,6 +49,9 @@ func (m *mailbox) Headers(ctx context.Context, ids []upstream.ID, take func(upst
 }
 
 func (m *mailbox) headersAgain(ctx context.Context, ids []upstream.ID, take func(upstream.ID, []byte, bool)) error {
+	if err := m.freshen(ctx); err != nil {
+		return err
+	}
 	opened, err := m.u.Open(ctx, m.login)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package bridge
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -53,6 +54,23 @@ var kindByText = []struct {
 	{"some of the requested messages no longer exist", upstream.Gone}, // Dovecot, Cyrus
 	{"mailbox is locked", upstream.InUse},                             // UW
 	{"mailbox already opened", upstream.InUse},                        // various
+}
+
+// meanings are what people need to be told of a refusal whose words say little.
+var meanings = map[string]string{
+	"user is authenticated but not connected": "the sign-in is good and the mailbox cannot be opened: there is none of this name, " +
+		"IMAP is switched off for it, or who signed in has no right to it; or there were too many connections at once",
+}
+
+// explained is the refusal with what it means, if that is known.
+func (r *reply) explained() error {
+	text := strings.ToLower(r.text)
+	for words, meaning := range meanings {
+		if strings.Contains(text, words) {
+			return fmt.Errorf("%w (%s)", r, meaning)
+		}
+	}
+	return r
 }
 
 // kindByCode sorts refusals by their response code (RFC 5530 and the
@@ -122,9 +140,12 @@ func refusal(doing string, err error, otherwise upstream.Kind) error {
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &said):
+		if meant := said.explained(); meant != error(said) {
+			err = meant
+		}
 	case errors.As(err, &status):
 		said = &reply{string(status.Type), strings.ToUpper(string(status.Code)), status.Text}
-		err = said
+		err = said.explained()
 	case errors.As(err, &untrusted): // somebody must act: trying later does not help
 		return &upstream.Error{Kind: upstream.Denied, Doing: doing, Err: err}
 	default:

@@ -24,6 +24,7 @@ type link struct {
 	c    *imapclient.Client // nil until something needs it: see start
 	caps imap.CapSet
 	born time.Time // when it signed in
+	ends time.Time // when no other session may have it any more
 	// While a text is awaited:
 	ctx   context.Context
 	stop  func() bool // nil until something had to be waited for
@@ -44,6 +45,7 @@ func (u *Upstream) link(ctx context.Context, login upstream.Login, ask func(*lin
 		return nil, err
 	}
 	l.born = u.pool.now()
+	l.ends = u.pool.end(l.born, login)
 	return l, nil
 }
 

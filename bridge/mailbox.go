@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/restante-mail/restante/secret"
 	"github.com/restante-mail/restante/upstream"
 	"github.com/restante-mail/restante/upstream/readahead"
 )
@@ -184,11 +185,25 @@ func (m *mailbox) reconnect(ctx context.Context) error {
 		m.link.drop()
 	}
 	m.link, m.selected = nil, -1
-	l, err := m.u.link(ctx, m.login, nil)
+	err := m.freshen(ctx)
+	if err == nil {
+		m.link, err = m.u.link(ctx, m.login, nil)
+	}
+	return err
+}
+
+// freshen takes the token that is good now: a session may last longer than the
+// one that it began with.
+func (m *mailbox) freshen(ctx context.Context) error {
+	if m.login.Tokens == nil {
+		return nil
+	}
+	token, err := m.login.Tokens.Token(ctx, secret.Text{})
 	if err != nil {
 		return err
 	}
-	m.link = l
+	m.login.Secret, m.login.Expires = token.Secret, token.Expires
+	m.place.reprove(m.login)
 	return nil
 }
 

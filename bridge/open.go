@@ -206,7 +206,7 @@ func (m *mailbox) Close() error {
 	}
 	m.release()
 	m.save()
-	m.login.Secret, m.beforeWait = secret.Text{}, nil
+	m.login.Secret, m.login.Tokens, m.beforeWait = secret.Text{}, nil, nil
 	return nil
 }
 

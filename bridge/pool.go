@@ -101,6 +101,16 @@ func (p *pool) prove(login upstream.Login) (sum proof) {
 	return sum
 }
 
+// reprove is for a session that goes on with another token.
+func (k *place) reprove(login upstream.Login) {
+	if k == nil {
+		return
+	}
+	k.pool.mu.Lock()
+	defer k.pool.mu.Unlock()
+	k.proof = k.pool.prove(login)
+}
+
 // begin returns a place for a session. If it is not warm the upstream must
 // check the credentials, and then take must be called: who knows no password
 // must not keep others waiting.
@@ -244,7 +254,7 @@ func (k *place) leave(l *link) {
 	p.mu.Lock()
 	var victims []*place
 	if t := k.tenant; t != nil {
-		victims = p.left(k, t, l, keep && !p.closed && p.now().Sub(l.born) < p.lifetime)
+		victims = p.left(k, t, l, keep && !p.closed && p.now().Before(l.ends))
 		keep = t.idle != nil && t.idle.Value.(*place).warm == l
 	}
 	p.mu.Unlock()
@@ -301,8 +311,18 @@ func (p *pool) evict(at *list.Element) *place {
 	return k
 }
 
+// end is how long a connection may be used by other sessions: for the credential
+// bound, and not beyond the end of the token that it signed in with.
+func (p *pool) end(born time.Time, login upstream.Login) time.Time {
+	end := born.Add(p.lifetime)
+	if !login.Expires.IsZero() && login.Expires.Before(end) {
+		return login.Expires
+	}
+	return end
+}
+
 func (p *pool) expired(k *place, now time.Time) bool {
-	return now.Sub(k.since) >= p.idleFor || now.Sub(k.warm.born) >= p.lifetime
+	return now.Sub(k.since) >= p.idleFor || !now.Before(k.warm.ends)
 }
 
 // clean makes sure that somebody looks after the idle ones.

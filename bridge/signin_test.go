@@ -134,7 +134,7 @@ func TestSignInRefused(t *testing.T) {
 		{"AUTH", "T99 OK x", upstream.Unavailable, ""},
 		{"AUTH", "+ %%%", upstream.Unavailable, ""},
 		{"AUTH", "+ \r\n+ \r\n+ ", upstream.Unavailable, ""},
-		{"SELECT", "%s BAD User is authenticated but not connected.", upstream.Denied, "not connected"},
+		{"SELECT", "%s BAD User is authenticated but not connected.", upstream.Denied, "who signed in has no right to it"},
 		{"SELECT", "%s NO [NONEXISTENT] none", upstream.Denied, "none"},
 		{"SELECT", "%s NO [INUSE] locked", upstream.InUse, "locked"},
 		{"SELECT", "%s NO hm", upstream.Unavailable, "hm"},

@@ -30,6 +30,12 @@ type Login struct {
 	// Secret is a password, or a bearer token if Bearer.
 	Secret secret.Text
 	Bearer bool
+	// Expires is when Secret ends, if it is a token; the zero time if nobody
+	// knows. No other session gets a connection that signed in with it after that.
+	Expires time.Time
+	// Tokens, if not nil, give the token for every further sign-in of the session:
+	// the one in Secret may have ended by then.
+	Tokens TokenSource
 	// Client is the address of the POP3 client, to tell upstream servers that
 	// are trusted with it; it may be the zero Addr.
 	Client netip.Addr

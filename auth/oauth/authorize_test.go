@@ -329,17 +329,15 @@ func TestPresets(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		grant Grant
-		pop3  bool
 		want  string
 	}{
-		{"microsoft365", User, false, "[https://outlook.office.com/IMAP.AccessAsUser.All offline_access] https://login.microsoftonline.com/organizations/oauth2/v2.0/devicecode"},
-		{"microsoft365", User, true, "[https://outlook.office.com/POP.AccessAsUser.All offline_access] https://login.microsoftonline.com/organizations/oauth2/v2.0/devicecode"},
-		{"microsoft365", ClientCredentials, false, "[https://outlook.office365.com/.default] https://login.microsoftonline.com/organizations/oauth2/v2.0/devicecode"},
-		{"google", User, false, "[https://mail.google.com/] "},
-		{"google", ServiceAccount, true, "[https://mail.google.com/] "},
-		{"oidc", User, false, "[openid offline_access] "},
+		{"microsoft365", User, "[https://outlook.office.com/IMAP.AccessAsUser.All offline_access] https://login.microsoftonline.com/organizations/oauth2/v2.0/devicecode"},
+		{"microsoft365", ClientCredentials, "[https://outlook.office365.com/.default] https://login.microsoftonline.com/organizations/oauth2/v2.0/devicecode"},
+		{"google", User, "[https://mail.google.com/] "},
+		{"google", ServiceAccount, "[https://mail.google.com/] "},
+		{"oidc", User, "[openid offline_access] "},
 	} {
-		p := Preset(test.name, test.grant, "organizations", test.pop3)
+		p := Preset(test.name, test.grant, "organizations")
 		if got := fmt.Sprintf("%v %s", p.Scopes, p.Endpoints.Device); got != test.want || !Offers(test.name, test.grant) {
 			t.Errorf("%s: %s; want %s", test.name, got, test.want)
 		}

@@ -95,7 +95,7 @@ func (d *desk) happened(what What) (n int) {
 }
 
 func (d *desk) provider(g Grant) *Provider {
-	p := Preset("oidc", g, "", false)
+	p := Preset("oidc", g, "")
 	p.Name, p.ClientID, p.Issuer, p.Redirect = "test", "printer", d.server.URL, "http://127.0.0.1:0/"
 	transport := NewTransport()
 	d.t.Cleanup(transport.CloseIdleConnections)

@@ -11,9 +11,9 @@ type preset struct {
 	endpoints Endpoints
 	// scopes by grant; nil: the grant is not offered for mail.
 	scopes map[Grant][]string
-	// pop3 replaces scopes where the upstream speaks POP3; nil: they are the same.
-	pop3 map[Grant][]string
-	ask  map[string]string
+	// redirect is where browsers come back to.
+	redirect string
+	ask      map[string]string
 	// tenant: the endpoints have {tenant} in them.
 	tenant bool
 }
@@ -31,11 +31,8 @@ var presets = map[string]preset{
 			User:              {"https://outlook.office.com/IMAP.AccessAsUser.All", "offline_access"},
 			ClientCredentials: {"https://outlook.office365.com/.default"},
 		},
-		pop3: map[Grant][]string{
-			User:              {"https://outlook.office.com/POP.AccessAsUser.All", "offline_access"},
-			ClientCredentials: {"https://outlook.office365.com/.default"},
-		},
-		tenant: true,
+		redirect: "http://localhost:0", // what people register there is http://localhost, for any port
+		tenant:   true,
 	},
 	// Google gives no mail to devices: its device flow knows few scopes, and
 	// that of mail is none of them. access_type and prompt are what it takes to
@@ -49,10 +46,12 @@ var presets = map[string]preset{
 			User:           {"https://mail.google.com/"},
 			ServiceAccount: {"https://mail.google.com/"},
 		},
-		ask: map[string]string{"access_type": "offline", "prompt": "consent"},
+		redirect: "http://127.0.0.1:0/",
+		ask:      map[string]string{"access_type": "offline", "prompt": "consent"},
 	},
 	"oidc": {
-		scopes: map[Grant][]string{User: {"openid", "offline_access"}, ClientCredentials: {}, ServiceAccount: {}},
+		redirect: "http://127.0.0.1:0/",
+		scopes:   map[Grant][]string{User: {"openid", "offline_access"}, ClientCredentials: {}, ServiceAccount: {}},
 	},
 }
 
@@ -67,13 +66,9 @@ func Offers(name string, g Grant) bool { return presets[name].scopes[g] != nil }
 
 // Preset is a Provider with what is known beforehand. An unknown name gives an
 // empty one.
-func Preset(name string, g Grant, tenant string, pop3 bool) *Provider {
+func Preset(name string, g Grant, tenant string) *Provider {
 	known := presets[name]
-	scopes := known.scopes[g]
-	if pop3 && known.pop3 != nil {
-		scopes = known.pop3[g]
-	}
-	return &Provider{Grant: g, Scopes: slices.Clone(scopes), Endpoints: known.endpoints.in(tenant), Ask: known.ask}
+	return &Provider{Grant: g, Scopes: slices.Clone(known.scopes[g]), Endpoints: known.endpoints.in(tenant), Redirect: known.redirect, Ask: known.ask}
 }
 
 // in puts the tenant's name into the URLs.
