@@ -38,6 +38,9 @@ type history struct {
 	arrived   map[uint32]time.Time // or first seen, whichever is later
 	others    map[uint32]bool      // removed by other clients
 	letters   int
+	notices   map[string]string // the octets of each that was seen
+	fill      int64             // percent, before the session
+	fills     int               // how often that was known
 }
 
 // seedOf is a new seed, or the one that failed: RESTANTE_SEED says which.
@@ -58,7 +61,7 @@ func newHistory(t *testing.T, seed uint64, server upstream.Server, inbox inbox) 
 	p := preset("keep")
 	h := &history{t: t, rand: rand.New(rand.NewPCG(seed, 0)), inbox: inbox, state: stateFile(t), policy: &p, now: &now,
 		names: map[uint32]string{}, hidden: map[uint32]bool{}, condemned: map[uint32]string{}, others: map[uint32]bool{},
-		retrieved: map[uint32]time.Time{}, deleted: map[uint32]time.Time{}, arrived: map[uint32]time.Time{}}
+		retrieved: map[uint32]time.Time{}, deleted: map[uint32]time.Time{}, arrived: map[uint32]time.Time{}, notices: map[string]string{}}
 	g := over(server, func(r *gateway.Route) { r.Policy, r.PolicyName = *h.policy, "test" })
 	g.Shared.Store, g.Now = h.state, func() time.Time { return *h.now }
 	h.address = front(t, g)
@@ -94,6 +97,13 @@ func (h *history) anyPolicy() policy.Policy {
 		}),
 		preset("classic", func(p *policy.Policy) { p.DryRun = true }),
 		preset("classic", func(p *policy.Policy) { p.OnRetrieve.Do = policy.Expunge }),
+		preset("keep", func(p *policy.Policy) { p.QuotaWarn = 50 }),
+		preset("recent", func(p *policy.Policy) {
+			p.QuotaWarn, p.QuotaReclaim = 60, policy.Reclaim{Above: 70, Do: expunge}
+		}),
+		preset("keep", func(p *policy.Policy) {
+			p.QuotaReclaim = policy.Reclaim{Above: 50, Do: policy.Act{Do: policy.Trash}}
+		}),
 	}
 	return all[h.rand.IntN(len(all))]
 }
@@ -163,6 +173,9 @@ func (h *history) flags() (all []string) {
 // session is a client's, ended by QUIT or by hanging up.
 func (h *history) session() {
 	before, flagsBefore := h.uids(), h.flags()
+	if filled, ok := h.inbox.(interface{ percent() int64 }); ok {
+		h.fill, h.fills = filled.percent(), h.fills+1
+	}
 	c := signIn(h.t, h.address)
 	shown := h.look(c, before)
 	var retrieved, deleted []uint32
@@ -184,7 +197,7 @@ func (h *history) session() {
 		c.Close()
 		quit(h.t, signInAndList(h.t, h.address)) // once it is let in, the first session is over; what it may do is checked below
 		retrieved, deleted = nil, nil
-		if len(h.policy.Retain) == 0 && (!slices.Equal(h.uids(), before) || !slices.Equal(h.flags(), flagsBefore)) {
+		if len(h.policy.Retain) == 0 && !h.policy.QuotaReclaim.On() && (!slices.Equal(h.uids(), before) || !slices.Equal(h.flags(), flagsBefore)) {
 			h.t.Fatalf("a dropped session left %v %q, before it was %v %q", h.uids(), h.flags(), before, flagsBefore)
 		}
 	case 2:
@@ -235,6 +248,10 @@ func (h *history) look(c *pop3.Client, there []uint32) (shown []uint32) {
 			h.t.Fatalf("the UIDL %s is there twice", name)
 		}
 		seen[name] = true
+		if strings.HasPrefix(name, "quota-") {
+			h.notice(c, name, len(seen))
+			continue
+		}
 		n, err := strconv.ParseUint(name[:8], 16, 32)
 		uid := uint32(n)
 		if err != nil || !slices.Contains(there, uid) {
@@ -253,6 +270,19 @@ func (h *history) look(c *pop3.Client, there []uint32) (shown []uint32) {
 		h.t.Fatalf("the order is %v", shown)
 	}
 	return shown
+}
+
+// notice checks that it is the last message, and the same as ever to the octet;
+// and deletes it at times.
+func (h *history) notice(c *pop3.Client, name string, number int) {
+	count, _, err := c.Stat(h.t.Context())
+	text := string(retrieve(h.t, c, number))
+	if known := h.notices[name]; err != nil || count != number || known != "" && known != text || h.policy.QuotaWarn == 0 {
+		h.t.Fatalf("%v: the notice is message %d of %d, under %+v; it was\n%s\nand is\n%s", err, number, count, *h.policy, known, text)
+	}
+	if h.notices[name] = text; h.rand.IntN(4) == 0 {
+		dele(h.t, c, number)
+	}
 }
 
 // judge checks that whatever is gone was condemned by a policy in its own terms.
@@ -289,6 +319,9 @@ func (h *history) mayGo(uid uint32, retrieved, deleted []uint32) bool {
 	if slices.Contains(deleted, uid) && removes(h.policy.OnDelete) || slices.Contains(retrieved, uid) && removes(h.policy.OnRetrieve) {
 		return true
 	}
+	if above := int64(h.policy.QuotaReclaim.Above); above > 0 && !h.retrieved[uid].IsZero() && h.fill > above && h.fills > 0 {
+		return true
+	}
 	for _, r := range h.policy.Retain {
 		since := map[policy.Since]time.Time{policy.SinceRetrieved: h.retrieved[uid], policy.SinceDeleted: h.deleted[uid],
 			policy.SinceArrived: h.arrived[uid]}[r.Since]
@@ -308,6 +341,32 @@ func TestHistories(t *testing.T) {
 		play(newHistory(t, seedOf(t), server, inMemory{box}), 40)
 	}
 }
+
+// TestHistoriesNearlyFull: under a quota that all of them come near to, the
+// trash under another.
+func TestHistoriesNearlyFull(t *testing.T) {
+	warned := 0
+	for range 6 {
+		server, account := limited(t)
+		account.SetQuota("User quota", 10<<10)
+		account.SetQuota("Trash", 1<<20, "Trash")
+		h := newHistory(t, seedOf(t), server, nearlyFull{inMemory{account.Mailbox("INBOX")}})
+		play(h, 60)
+		warned += len(h.notices)
+	}
+	if warned == 0 {
+		t.Error("there never was a notice")
+	}
+}
+
+// nearlyFull is an inbox of messages of 1 KiB, under a quota of 10.
+type nearlyFull struct{ inMemory }
+
+func (b nearlyFull) deliver(text []byte, now time.Time) (uint32, time.Time) {
+	return b.inMemory.deliver(append(text, strings.Repeat("x", 1022-len(text))+"\r\n"...), now)
+}
+
+func (b nearlyFull) percent() int64 { return int64(len(b.Messages())) * 10 }
 
 func TestHistoriesOverDovecot(t *testing.T) {
 	d := peertest.Dovecot(t, peertest.WithUsers(map[string]string{user: password}))

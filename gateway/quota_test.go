@@ -80,7 +80,8 @@ func TestNoticeLasts(t *testing.T) {
 	restart := func() string {
 		g := remembering(server, state, &p)
 		g.Now = func() time.Time { return now }
-		return front(t, g)
+		address, _ := recorded(t, g)
+		return address
 	}
 	address := restart()
 	see := func(end func(*pop3.Client, int)) string {

@@ -22,18 +22,18 @@ var errReadOnly = errors.New("the state file could not be written when the sessi
 // upstream is remembered before it is changed, and the outcome before the
 // client is told.
 func (s *session) Update(ctx context.Context, deleted []int) error {
-	messages := s.takeNotice(deleted)
+	deleted = s.takeNotice(deleted)
 	if s.memory != nil && s.memory.readOnly {
-		if len(deleted) > 0 {
+		if len(deleted) > 0 || s.dismissed {
 			return stateError(errReadOnly)
 		}
 		return nil
 	}
-	if err := errors.Join(s.readAgain(ctx, messages), s.loadOthers(ctx)); err != nil {
+	if err := errors.Join(s.readAgain(ctx, deleted), s.loadOthers(ctx)); err != nil {
 		return err
 	}
 	s.inspectTarget(ctx)
-	plan := s.decide(messages)
+	plan := s.decide(deleted)
 	s.tellPlan(plan)
 	s.recordPlan(deleted, plan)
 	intent, err := s.intend(ctx, plan)

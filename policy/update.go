@@ -35,7 +35,7 @@ const (
 	ByRetrieve  Cause = "retrieve"  // on_retrieve
 	ByViews     Cause = "views"     // no view waits for it any more
 	ByRetention Cause = "retention" // a retain rule
-	ByReclaim   Cause = "reclaim"   // quota_reclaim
+	ByQuota     Cause = "quota"     // quota_reclaim
 )
 
 // A Fact is what is newly known of a message once its steps have been made.
@@ -77,7 +77,7 @@ func (p Policy) Update(msgs []upstream.Message, done Session, s *State, now time
 	before := len(u.plan.Steps)
 	u.cause = ByRetention
 	u.retention()
-	u.cause = ByReclaim
+	u.cause = ByQuota
 	u.reclaim()
 	u.limit(before)
 	if p.DryRun {
