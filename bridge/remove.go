@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -109,14 +110,33 @@ func (s *step) expunge(l *link) error {
 		return s.remove(l, s.uids)
 	case l.has(imap.CapMove):
 		trash, err := s.m.resolve(s.ctx, `\Trash`)
-		if err == nil && !sameFolder(trash, s.m.folders[s.batch.folder].name) {
-			return s.moveTo(l, trash)
+		if err == nil && !s.m.shows(trash) {
+			return s.moveToTrash(l, trash)
 		}
 		if err != nil && !errors.Is(err, upstream.ErrNoFolder) {
 			return err
 		}
 	}
 	return s.hide(l)
+}
+
+// moveToTrash is as near to removing as a server comes that has only MOVE.
+func (s *step) moveToTrash(l *link, trash string) error {
+	err := s.moveTo(l, trash)
+	for _, uid := range s.uids {
+		if err == nil {
+			result := s.results[uid]
+			result.Folder = trash
+			s.results[uid] = result
+		}
+	}
+	return err
+}
+
+// shows tells whether a folder is part of the mailbox: what is moved there is
+// not gone.
+func (m *mailbox) shows(name string) bool {
+	return slices.ContainsFunc(m.folders, func(f folder) bool { return sameFolder(f.name, name) })
 }
 
 // hide marks the messages and leaves the rest to their owner.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -22,11 +23,14 @@ func (s *session) bringBack(ctx context.Context, login upstream.Login) error {
 	}
 	byFolder := map[string][]store.Deed{}
 	for _, deed := range m.view.Back {
-		byFolder[deed.To.Folder] = append(byFolder[deed.To.Folder], deed)
+		where := cmp.Or(deed.To.Folder, deed.Folder)
+		byFolder[where] = append(byFolder[where], deed)
 	}
 	failed := 0
 	for folder, deeds := range byFolder {
-		if err := s.bringBackFrom(ctx, login, folder, deeds); err != nil {
+		err := s.bringBackFrom(ctx, login, folder, deeds)
+		s.recordReturn(folder, len(deeds), err)
+		if err != nil {
 			failed++
 			s.log.WithError(err).WithField("folder", folder).Error("undelete: cannot move messages back; it is tried again at the next sign-in")
 		}
@@ -57,11 +61,12 @@ func (s *session) bringBackFrom(ctx context.Context, login upstream.Login, folde
 	var changes []upstream.Change
 	validity := mailbox.Folders()[0].UIDValidity
 	for _, deed := range deeds {
-		if deed.To.UIDValidity != validity {
-			s.log.WithField("uidl", deed.UIDL).Error("undelete: the folder it was moved to has other UIDs now; look for it there")
+		change, valid := changeBack(deed)
+		if valid != validity {
+			s.log.WithField("uidl", deed.UIDL).Error("undelete: the folder that it is in has other UIDs now; look for it there")
 			continue
 		}
-		changes = append(changes, upstream.Change{ID: upstream.ID{UID: deed.To.UID}, Do: upstream.Move, Target: deed.Folder})
+		changes = append(changes, change)
 	}
 	if _, err := mailbox.Messages(ctx); err != nil {
 		return err
@@ -71,8 +76,17 @@ func (s *session) bringBackFrom(ctx context.Context, login upstream.Login, folde
 			return fmt.Errorf("message %d of %d: %w", i+1, len(changes), result.Err)
 		}
 	}
-	s.log.WithField("messages", len(changes)).Info("undelete: moved back")
+	s.log.WithField("messages", len(changes)).Info("undelete: brought back")
 	return nil
+}
+
+// changeBack is what brings a message back, and the UIDVALIDITY that it goes by:
+// a move, or the flag \Deleted taken off where that is all that had been done.
+func changeBack(d store.Deed) (c upstream.Change, validity uint32) {
+	if d.Do == store.DoMark {
+		return upstream.Change{ID: upstream.ID{UID: uint32(d.Key)}, Do: upstream.Unmark}, d.UIDValidity
+	}
+	return upstream.Change{ID: upstream.ID{UID: d.To.UID}, Do: upstream.Move, Target: d.Folder}, d.To.UIDValidity
 }
 
 // closed is a mailbox that is not open any more.

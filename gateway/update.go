@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -201,14 +202,16 @@ func (s *session) outcome(plan policy.Plan, results []upstream.Result) store.Cha
 		if failed[f.Index] {
 			continue
 		}
-		known := storeMemory(f.Memory)
+		known, undo := storeMemory(f.Memory), store.DoHide
 		if end, ok := ends[f.Index]; ok {
-			known = end.merged(known)
+			if known = end.merged(known); end.hidden != 0 {
+				undo = store.DoMark
+			}
 			delete(ends, f.Index)
 		}
 		s.note(&c, &s.listed[f.Index], known)
 		if known.Hidden != 0 && known.Removed == 0 {
-			c.Undo = append(c.Undo, s.deed(f.Index, "hide", ""))
+			c.Undo = append(c.Undo, s.deed(f.Index, undo, ""))
 			s.hid++
 		}
 	}
@@ -219,6 +222,9 @@ func (s *session) outcome(plan policy.Plan, results []upstream.Result) store.Cha
 		if step.Own && step.Removes && results[i].Err == nil && !results[i].Hidden {
 			deed := s.deed(step.Index, step.Do.String(), step.Target)
 			deed.To = s.destination(step, results[i])
+			if folder := results[i].Folder; folder != "" { // as near to removing as the server can come
+				deed.Do, deed.Target = upstream.Move.String(), folder
+			}
 			c.Undo = append(c.Undo, deed)
 		}
 	}
@@ -264,7 +270,7 @@ func (s *session) destination(step policy.Step, result upstream.Result) store.Pl
 	if result.UID == 0 {
 		return store.Place{}
 	}
-	return store.Place{Folder: step.Target, UIDValidity: result.UIDValidity, UID: result.UID}
+	return store.Place{Folder: cmp.Or(result.Folder, step.Target), UIDValidity: result.UIDValidity, UID: result.UID}
 }
 
 // tidy adds to changes what is cheap to add: which remembered messages are

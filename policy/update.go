@@ -160,7 +160,7 @@ func (u *update) step(i int, a Act, why string) {
 func (u *update) stepOne(i int, a Act, why string) {
 	c, ok := a.change(u.msgs[i].ID)
 	already := a.Do == Seen && u.msgs[i].Flags.Has(upstream.Seen)
-	if !ok || already || u.leaving[i] {
+	if !ok || already || u.leaving[i] || a.removes() && u.marked(i) {
 		return
 	}
 	u.plan.Steps = append(u.plan.Steps, u.newStep(c, i, why, a))
@@ -172,6 +172,15 @@ func (u *update) stepOne(i int, a Act, why string) {
 func (u *update) newStep(c upstream.Change, i int, why string, a Act) Step {
 	own := u.cause == ByRetrieve || u.cause == ByDelete
 	return Step{Change: c, Index: i, Why: why, Removes: a.removes(), Own: own, Cause: u.cause}
+}
+
+// marked tells whether removing has come as far as the server can go: it only
+// flags messages, and this one is flagged. Doing it again and again would copy
+// what is to be moved each time. What the client itself asks for is done all the
+// same.
+func (u *update) marked(i int) bool {
+	asked := u.cause == ByDelete || u.cause == ByRetrieve
+	return !asked && u.s.Able.MarksOnly() && u.msgs[i].Flags.Has(upstream.Deleted)
 }
 
 func (u *update) leave(i int) {

@@ -87,9 +87,13 @@ type Undone struct {
 	// Shown messages were hidden, are there, as far as anybody knows, and are
 	// shown from the next sign-in on.
 	Shown []Deed
-	// Returning messages will be moved back at the next sign-in.
+	// Returning messages will be moved back at the next sign-in, or have their
+	// flag \Deleted taken off.
 	Returning []Deed
-	// Lost messages were expunged, are gone, or were moved nobody knows where.
+	// Elsewhere messages were moved to a folder, and the server did not say
+	// under which UID they are there.
+	Elsewhere []Deed
+	// Lost messages were expunged, or are gone.
 	Lost []Deed
 }
 
@@ -131,13 +135,14 @@ func (u *Undone) take(ctx context.Context, tx *sql.Tx, key ViewKey) error {
 }
 
 func (u *Undone) one(tx *sql.Tx, maildrop string, view int64, d Deed) error {
-	if d.Do == "hide" {
-		return u.hidden(tx, maildrop, view, d)
-	}
 	switch {
+	case d.Do == DoHide, d.Do == DoMark:
+		return u.hidden(tx, maildrop, view, d)
 	case d.Do == "move" && d.To.UID != 0:
 		u.Returning = append(u.Returning, d)
-	case d.Do == "move", d.Do == "expunge":
+	case d.Do == "move":
+		u.Elsewhere = append(u.Elsewhere, d)
+	case d.Do == "expunge":
 		u.Lost = append(u.Lost, d)
 	}
 	return nil
@@ -155,6 +160,8 @@ func (u *Undone) hidden(tx *sql.Tx, maildrop string, view int64, d Deed) error {
 		u.Returning = append(u.Returning, d)
 	case left:
 		u.Lost = append(u.Lost, d)
+	case d.Do == DoMark:
+		u.Returning = append(u.Returning, d)
 	default:
 		u.Shown = append(u.Shown, d)
 	}

@@ -74,7 +74,7 @@ func TestUndelete(t *testing.T) {
 	keep(t, f, Changes{At: 1, Undo: deeds, Folders: []ViewFolder{{Name: "INBOX", UIDValidity: 7, Memories: []Memory{
 		{Key: 1, First: 1, Last: 1, Deleted: 1, Hidden: 1, Wish: "expunge"}, {Key: 9, Hidden: 1}}}}})
 	u, err := Undelete(bounded(t), f.path, aliceView)
-	want := Undone{Shown: deeds[:1], Returning: deeds[1:2], Lost: deeds[2:4]}
+	want := Undone{Shown: deeds[:1], Returning: deeds[1:2], Elsewhere: deeds[2:3], Lost: deeds[3:4]}
 	if err != nil || !reflect.DeepEqual(u, want) {
 		t.Errorf("Undelete: %v\ngot  %+v\nwant %+v", err, u, want)
 	}

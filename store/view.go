@@ -145,13 +145,20 @@ func earliest(a, b int64) int64 {
 	return a
 }
 
+// What only we do, and no upstream does for us.
+const (
+	DoHide = "hide"
+	// DoMark is a hiding of what the upstream could only flag \Deleted.
+	DoMark = "mark"
+)
+
 // A Deed is one thing done to one message, or about to be.
 type Deed struct {
 	Folder      string `json:"folder"`
 	UIDValidity uint32 `json:"validity,omitempty"`
 	Key         uint64 `json:"key"`
 	UIDL        string `json:"uidl,omitempty"`
-	// Do is what it is: "hide", "expunge", "move", "seen", "flag".
+	// Do is what it is: DoHide, DoMark, "expunge", "move", "seen", "flag".
 	Do     string `json:"do"`
 	Target string `json:"target,omitempty"` // the folder of move, the keyword of flag
 	// To is where it was moved to, if the server said so.

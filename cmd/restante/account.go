@@ -147,16 +147,20 @@ func tellUndone(c *cobra.Command, u store.Undone) error {
 		what  string
 	}{
 		{u.Shown, "shown again, with a new UIDL, from the next sign-in on"},
-		{u.Returning, "moved back at the next sign-in"},
-		{u.Lost, "lost: expunged, gone, or moved where the server did not say"},
+		{u.Returning, "comes back at the next sign-in: it is moved back, or its flag \\Deleted is taken off"},
+		{u.Lost, "lost: expunged, or gone"},
 	} {
 		for _, d := range part.deeds {
 			fmt.Fprintf(c.OutOrStdout(), "%s UID %d (UIDL %s): %s\n", printable(d.Folder), d.Key, printable(d.UIDL), part.what)
 		}
 	}
+	for _, d := range u.Elsewhere {
+		fmt.Fprintf(c.OutOrStdout(), "%s UID %d (UIDL %s): moved to %s; the server did not say under which UID, so look for it there\n",
+			printable(d.Folder), d.Key, printable(d.UIDL), printable(d.Target))
+	}
 	switch {
-	case len(u.Lost) > 0:
-		return fmt.Errorf("%d message(s) cannot be brought back", len(u.Lost))
+	case len(u.Lost)+len(u.Elsewhere) > 0:
+		return fmt.Errorf("%d message(s) cannot be brought back", len(u.Lost)+len(u.Elsewhere))
 	case len(u.Shown)+len(u.Returning) == 0:
 		return errors.New("there is nothing to bring back: the last session deleted nothing, or it was undone already")
 	}
