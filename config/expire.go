@@ -12,12 +12,12 @@ func (s *Snapshot) Expire(listener string) string {
 	values := map[string]bool{}
 	least, best := int64(-1), ""
 	for _, p := range s.policiesAt(listener) {
-		value := p.Policy.Expire()
+		value := p.Policy.Expire(p.Beside...)
 		if value == "" {
 			return ""
 		}
 		values[value] = true
-		days, limited := p.Policy.ExpireDays()
+		days, limited := p.Policy.ExpireDays(p.Beside...)
 		if best == "" || limited && (least < 0 || days < least) {
 			best = value
 			if limited {
@@ -53,15 +53,19 @@ func (s *Snapshot) LoginDelay(listener string) string {
 	return fmt.Sprintf("LOGIN-DELAY %d", most)
 }
 
-// policiesAt are the policies that a client of a listener may come to have.
-func (s *Snapshot) policiesAt(listener string) (all []NamedPolicy) {
+// policiesAt are the routes, each as one of its views has it, that a client of a
+// listener may come to have.
+func (s *Snapshot) policiesAt(listener string) (all []Route) {
 	for _, r := range s.routes {
 		if r.when.listeners != nil && !slices.Contains(r.when.listeners, listener) {
 			continue
 		}
-		all = append(all, NamedPolicy{r.PolicyName, r.Policy})
-		for _, view := range r.views.policy {
-			all = append(all, NamedPolicy{view.PolicyName, view.Policy})
+		views := append([]string{""}, r.views.names...)
+		if r.views.recent {
+			views = append(views, recentView)
+		}
+		for _, view := range views {
+			all = append(all, r.as("", view))
 		}
 	}
 	return all

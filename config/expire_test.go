@@ -6,7 +6,10 @@ import (
 )
 
 func TestExpireBeforeSignIn(t *testing.T) {
-	const policies = "[policy.week]\nmax_age = \"7d\"\n[policy.ten]\nnewest = 10\n"
+	const policies = "[policy.week]\nmax_age = \"7d\"\n[policy.ten]\nnewest = 10\n" +
+		"[policy.old]\nretain = [{ since = \"arrived\", after = \"9d\", do = \"expunge\" }]\n" +
+		"[policy.read]\nretain = [{ since = \"retrieved\", after = \"5d\", do = \"expunge\" }]\n" +
+		"[policy.room]\nquota_reclaim = { above = 90, do = \"expunge\" }\n"
 	tests := []struct{ routes, want string }{
 		{"[[route]]\n", "EXPIRE NEVER"},
 		{"[[route]]\npolicy = \"gmail-trash\"\n", "EXPIRE 0"},
@@ -18,6 +21,12 @@ func TestExpireBeforeSignIn(t *testing.T) {
 		{"[[route]]\nrecent = true\n", "EXPIRE 30 USER"},
 		{"[[route]]\nlistener = [\"other\"]\npolicy = \"week\"\n[[route]]\n", "EXPIRE NEVER"},
 		{"[[route]]\nlistener = [\"other\"]\n", ""},
+		{"[[route]]\nviews = [\"v\"]\nview_policy = { v = \"gmail-trash\" }\n", "EXPIRE 0"},
+		{"[[route]]\nviews = [\"v\", \"w\"]\nview_policy = { v = \"ten\", w = \"old\" }\n", ""},
+		{"[[route]]\nviews = [\"w\"]\nview_policy = { w = \"old\" }\n", "EXPIRE 9"},
+		{"[[route]]\nviews = [\"v\"]\nview_policy = { v = \"read\" }\n", "EXPIRE 0 USER"},
+		{"[[route]]\nviews = [\"v\"]\nview_policy = { v = \"keep-days\" }\n", "EXPIRE NEVER"},
+		{"[[route]]\nviews = [\"v\"]\nview_policy = { v = \"room\" }\n", ""},
 	}
 	for _, test := range tests {
 		file := "state = \"s.db\"\n[[listener]]\nname = \"other\"\naddress = \"127.0.0.1:1111\"\n" + somewhere + test.routes + policies

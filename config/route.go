@@ -26,6 +26,8 @@ type Route struct {
 	// Others are the views that must be done with a message before it is
 	// removed upstream.
 	Others []string
+	// Beside are the policies of the other views.
+	Beside []policy.Policy
 	// Forget: nothing is remembered of the view.
 	Forget bool
 

@@ -65,6 +65,7 @@ func cutFold(s, suffix string) (before string, ok bool) {
 // as is the route for one of its views.
 func (r Route) as(base, view string) Route {
 	r.Base, r.View = base, view
+	r.Beside = r.policiesBeside(view)
 	if other := r.views.policy[view]; other != nil {
 		r.Policy, r.PolicyName = other.Policy, other.PolicyName
 	}
@@ -81,6 +82,22 @@ func (r Route) as(base, view string) Route {
 		}
 	}
 	return r
+}
+
+// policiesBeside are those of the route's other views, of which something is
+// remembered.
+func (r Route) policiesBeside(view string) (all []policy.Policy) {
+	for _, name := range append([]string{""}, r.views.names...) {
+		if name == view {
+			continue
+		}
+		p := r.Policy
+		if other := r.views.policy[name]; other != nil {
+			p = other.Policy
+		}
+		all = append(all, p)
+	}
+	return all
 }
 
 func (b *builder) buildViews(path string, t *RouteTable, r *Route) {

@@ -96,7 +96,7 @@ func (g *Gateway) Explain(ctx context.Context, q Question) (*Explanation, error)
 
 func (s *session) explain(q Question) (*Explanation, error) {
 	e := &Explanation{User: q.Credentials.User, Upstream: s.route.Upstream, Identity: s.route.User, View: s.route.View,
-		Policy: s.route.PolicyName, Expire: s.route.Policy.Expire(), Held: s.state().Held, Begun: s.state().Begun,
+		Policy: s.route.PolicyName, Expire: s.route.Policy.Expire(s.route.Beside...), Held: s.state().Held, Begun: s.state().Begun,
 		Messages: make([]Explained, len(s.listed))}
 	for i, verdict := range s.route.Policy.View(s.listed, s.state(), s.gateway.now()) {
 		m := &s.listed[i]

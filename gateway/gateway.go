@@ -57,6 +57,8 @@ type Route struct {
 	// Others are the names of the other views that have to be done with a
 	// message before it is removed upstream.
 	Others []string
+	// Beside are the policies of other views of the mailbox.
+	Beside []policy.Policy
 	// Forget: nothing is remembered of this view.
 	Forget bool
 	// ExactSizes reads messages through once to learn their true sizes.

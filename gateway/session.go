@@ -126,7 +126,7 @@ func (s *session) MayDelete(i int) error {
 
 // Capabilities implements pop3.Capable.
 func (s *session) Capabilities() (lines []string) {
-	if expire := s.route.Policy.Expire(); expire != "" {
+	if expire := s.route.Policy.Expire(s.route.Beside...); expire != "" {
 		lines = append(lines, "EXPIRE "+expire)
 	}
 	if delay := s.route.Policy.DelaySeconds(); delay > 0 {

@@ -223,11 +223,13 @@ func (p Policy) NeedsUIDs() string {
 
 // Expire is the EXPIRE value of CAPA (RFC 2449 section 6.7): how many days a
 // message surely stays after the client has retrieved it without DELE; "" if
-// nothing can be said.
-func (p Policy) Expire() string {
-	days, limited := p.ExpireDays()
+// nothing can be said. Beside are the policies of other views of the mailbox,
+// which remove mail for this one, too.
+func (p Policy) Expire(beside ...Policy) string {
+	days, limited := p.ExpireDays(beside...)
+	unknown := p.Newest > 0 || p.QuotaReclaim.On() || slices.ContainsFunc(beside, func(o Policy) bool { return o.QuotaReclaim.On() })
 	switch {
-	case p.Newest > 0 || p.QuotaReclaim.On():
+	case unknown:
 		return ""
 	case !limited:
 		return "NEVER"
@@ -236,7 +238,36 @@ func (p Policy) Expire() string {
 }
 
 // ExpireDays is the least number of days that a message stays, if there is one.
-func (p Policy) ExpireDays() (days int64, limited bool) {
+func (p Policy) ExpireDays(beside ...Policy) (days int64, limited bool) {
+	days, limited = p.ownDays()
+	for _, other := range beside {
+		if d, ok := other.daysForOthers(); ok && (!limited || d < days) {
+			days, limited = d, true
+		}
+	}
+	return days, limited
+}
+
+// daysForOthers is how long mail surely stays after another view has retrieved
+// it: what this view removes on retrieval, or some days after it, may have waited
+// for just that. What its client deletes is a deletion, and no expiry.
+func (p Policy) daysForOthers() (days int64, limited bool) {
+	least := Age(0)
+	for _, r := range p.Retain {
+		if r.Since == SinceRetrieved {
+			return 0, true
+		}
+		if r.Since == SinceArrived && (least == 0 || r.After < least) {
+			least = r.After
+		}
+	}
+	if p.OnRetrieve.removes() {
+		return 0, true
+	}
+	return int64(time.Duration(least) / day), least > 0
+}
+
+func (p Policy) ownDays() (days int64, limited bool) {
 	if p.OnRetrieve.removes() || p.OnRetrieve.Do == Hide || p.OnRetrieve.Do == Seen && p.UnseenOnly {
 		return 0, true
 	}

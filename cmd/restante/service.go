@@ -150,7 +150,7 @@ func routing(next *config.Snapshot, servers upstreams) func(string, netip.Addr, 
 		return gateway.Route{
 			Upstream: r.Upstream.Name, Host: r.Upstream.Host(), Server: servers[r.Upstream.Name].server, User: identity, Base: r.Base,
 			Policy: r.Policy, PolicyName: r.PolicyName,
-			View: r.View, Others: r.Others, Forget: r.Forget, ExactSizes: r.Upstream.ExactSizes,
+			View: r.View, Others: r.Others, Beside: r.Beside, Forget: r.Forget, ExactSizes: r.Upstream.ExactSizes,
 		}, nil
 	}
 }
