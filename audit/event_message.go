@@ -56,7 +56,7 @@ const (
 	CauseDelete    = "delete"    // the client's DELE, by on_delete
 	CauseRetrieve  = "retrieve"  // the client's RETR, by on_retrieve
 	CauseRetention = "retention" // a retain rule
-	CauseQuota     = "quota"     // quota_reclaim
+	CauseReclaim   = "reclaim"   // quota_reclaim
 	CauseViews     = "views"     // no view waits for it any more
 	CauseFound     = "found"     // Outcome only: a session was interrupted, and the next found it done
 )
@@ -110,14 +110,14 @@ type Alert struct {
 // Quota: what was done because a mailbox is filling up.
 type Quota struct {
 	Header
-	Action  string `json:"action"`  // warn, reclaim
-	Percent int    `json:"percent"` // how full it is
-	Used    int64  `json:"used"`    // octets
-	Limit   int64  `json:"limit"`   // octets
-	// Messages and Octets are what reclaim has chosen.
-	Messages int    `json:"messages"`
-	Octets   int64  `json:"octets"`
-	Detail   string `json:"detail,omitempty"`
+	Action  string `json:"action"` // warn: a notice is shown; reclaim: room is made
+	Root    string `json:"root,omitempty"`
+	Percent int64  `json:"percent"` // how full it is
+	Counted string `json:"counted"` // what Used and Limit count: octets or messages
+	Used    int64  `json:"used"`
+	Limit   int64  `json:"limit"`
+	// Messages that reclaim has chosen.
+	Messages int `json:"messages"`
 }
 
 // Return: messages that an administrator undeleted were moved back to a folder.
@@ -203,12 +203,12 @@ func (e *Alert) fields(l *line) {
 
 func (e *Quota) fields(l *line) {
 	l.text("action", e.Action)
-	l.number("percent", int64(e.Percent))
+	l.text("root", e.Root)
+	l.number("percent", e.Percent)
+	l.text("counted", e.Counted)
 	l.number("used", e.Used)
 	l.number("limit", e.Limit)
 	l.number("messages", int64(e.Messages))
-	l.number("octets", e.Octets)
-	l.text("detail", e.Detail)
 }
 
 func (e *Return) fields(l *line) {

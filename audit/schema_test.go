@@ -45,7 +45,7 @@ func check(t *testing.T, schema *jsonschema.Schema, line []byte) error {
 
 // words are texts that the schema takes where it does not take any.
 var words = map[string]string{
-	"Result": ResultOK, "Do": "expunge", "Cause": CauseDelete, "UIDL": "0000000100000001",
+	"Result": ResultOK, "Do": "expunge", "Cause": CauseDelete, "UIDL": "0000000100000001", "Counted": "octets",
 }
 
 // plausible fills an event with what it may hold.
@@ -74,8 +74,11 @@ func TestSchemaTakesEveryEvent(t *testing.T) {
 	for _, e := range everyEvent() {
 		v := reflect.ValueOf(e).Elem()
 		plausible(v)
-		if o, ok := e.(*Outcome); ok {
-			o.Result = OutcomeMarked
+		switch e := e.(type) {
+		case *Outcome:
+			e.Result = OutcomeMarked
+		case *Quota:
+			e.Action = "reclaim"
 		}
 		for _, privacy := range []Privacy{{}, {User: Drop, Client: Drop, From: Drop, Subject: Drop},
 			{User: Hash, Client: Hash, From: Hash, Subject: Hash, Key: make([]byte, 32)}} {

@@ -29,6 +29,8 @@ type Config struct {
 	Limits Limits `toml:"limits"`
 	// Log says how much is logged, and how.
 	Log Log `toml:"log"`
+	// Transcripts are sessions whose protocol is written down.
+	Transcripts []TranscriptTable `toml:"transcript"`
 	// State is the file that remembers between sessions; "": nothing does.
 	State string `toml:"state"`
 	// StateFailure is what becomes of sessions that would have to remember
@@ -142,6 +144,8 @@ type UpstreamTable struct {
 
 // RouteTable is one [[route]]. Conditions that are left out match everything.
 type RouteTable struct {
+	// Name is what transcripts and logs call it; may be left out.
+	Name string `toml:"name"`
 	// User is a glob over the whole user name: * and ?, no regard to case.
 	User string `toml:"user"`
 	// UserRegex is a regular expression (RE2) over the whole user name, no
@@ -170,6 +174,29 @@ type RouteTable struct {
 	// Recent understands recent:USER, a view that sees the last 30 days and of
 	// which nothing is remembered.
 	Recent bool `toml:"recent"`
+}
+
+// TranscriptTable is one [[transcript]]. Conditions that are left out match
+// everything.
+type TranscriptTable struct {
+	// Folder is where the files go.
+	Folder string `toml:"folder"`
+	// Until is when it ends: a day (its end, UTC) or a moment (RFC 3339).
+	Until string `toml:"until"`
+	// User is a glob over the user name, as in a route.
+	User string `toml:"user"`
+	// Network is where the client must be.
+	Network []string `toml:"network"`
+	// Listener names the listeners it may have come by.
+	Listener []string `toml:"listener"`
+	// Route names the routes that the sign-in may take.
+	Route []string `toml:"route"`
+	// SessionSize bounds the file of one session.
+	SessionSize policy.Size `toml:"session_size"`
+	// FolderSize bounds all files of the folder.
+	FolderSize policy.Size `toml:"folder_size"`
+	// Keep is how long a file stays.
+	Keep Duration `toml:"keep"`
 }
 
 // PolicyTable is one [policy.NAME]: a preset, and what differs from it.

@@ -174,6 +174,9 @@ func (c *Config) resolve(dir string, set places) {
 			fix(&c.Listeners[i].Certificates[k].Key)
 		}
 	}
+	for i := range c.Transcripts {
+		fix(&c.Transcripts[i].Folder)
+	}
 	for i := range c.Upstreams {
 		u := &c.Upstreams[i]
 		fix(&u.CA)
@@ -205,6 +208,7 @@ func (r *reader) merge(o *outline, part *Config) {
 	r.Listeners = append(r.Listeners, part.Listeners...)
 	r.Upstreams = append(r.Upstreams, part.Upstreams...)
 	r.Routes = append(r.Routes, part.Routes...)
+	r.Transcripts = append(r.Transcripts, part.Transcripts...)
 	for name, table := range part.Policies {
 		r.Policies[name] = table
 	}
@@ -230,7 +234,7 @@ func (r *reader) once(path string, w place) {
 
 // moved is the path in the merged configuration of a path in the next file.
 func (r *reader) moved(path string) string {
-	for name, n := range map[string]int{"listener": len(r.Listeners), "upstream": len(r.Upstreams), "route": len(r.Routes)} {
+	for name, n := range map[string]int{"listener": len(r.Listeners), "upstream": len(r.Upstreams), "route": len(r.Routes), "transcript": len(r.Transcripts)} {
 		rest, ok := strings.CutPrefix(path, name+"[")
 		if !ok {
 			continue

@@ -14,6 +14,8 @@ import (
 
 // A Route is where a login leads.
 type Route struct {
+	// Name is the route's own; may be "".
+	Name     string
 	Upstream *Upstream
 	Policy   policy.Policy
 	// PolicyName is what the configuration calls the policy.
@@ -121,7 +123,8 @@ func (b *builder) onlyRoute() {
 }
 
 func (b *builder) buildRoute(path string, t *RouteTable) {
-	r := Route{identity: t.Identity}
+	b.checkRouteName(child(path, "name"), t.Name)
+	r := Route{Name: t.Name, identity: t.Identity}
 	r.when = condition{network: b.parseNetworks(child(path, "network"), t.Network), listeners: t.Listener}
 	b.userCondition(path, t, &r.when)
 	b.checkRouteLists(path, t)

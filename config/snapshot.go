@@ -24,6 +24,9 @@ type Snapshot struct {
 	// mail would come back.
 	NeedsState bool
 
+	// Transcripts say whose protocol is written down.
+	Transcripts []*Transcript
+
 	routes       []Route
 	warnings     []Problem
 	certificates []certificate
@@ -48,6 +51,7 @@ func (c *Config) compile(p *problems) *Snapshot {
 	b.buildUpstreams()
 	b.checkPolicies()
 	b.buildRoutes()
+	s.Transcripts = b.buildTranscripts()
 	b.checkLimits()
 	b.checkLog()
 	b.checkState()
@@ -65,6 +69,11 @@ func (s *Snapshot) Warnings(now time.Time) []Problem {
 	for _, c := range s.certificates {
 		if text := c.warning(now); text != "" {
 			list = append(list, Problem{File: c.place.File, Line: c.place.Line, Path: c.place.Path, Text: text})
+		}
+	}
+	for _, t := range s.Transcripts {
+		if p, over := t.warning(now); over {
+			list = append(list, p)
 		}
 	}
 	return list

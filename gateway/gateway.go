@@ -33,6 +33,8 @@ type Gateway struct {
 	Log    logrus.FieldLogger
 	// Recorder takes note of facts; nil: nobody does.
 	Recorder audit.Recorder
+	// Transcripts say whose protocol is written down.
+	Transcripts []TranscriptRule
 	// ReadOnly: while the state file cannot be written, sessions that would have
 	// to remember something change nothing; otherwise they are refused.
 	ReadOnly bool
@@ -42,6 +44,7 @@ type Gateway struct {
 
 // A Route is where a login leads.
 type Route struct {
+	Name     string // its own, in the configuration; may be ""
 	Upstream string // its name in the configuration
 	Host     string // and its host, for the trail
 	Server   upstream.Server
@@ -74,6 +77,7 @@ type Shared struct {
 	delays  delays
 	intents sync.Map    // ID → true, of sessions that run
 	ailing  atomic.Bool // the last write of state failed
+	watched sync.Map    // session ID → *transcript that does not know yet whether it is wanted
 	live    sync.Map    // session ID → *session, from sign-in to the session's end
 	// Store is the state file, or nil.
 	Store store.Store
@@ -93,11 +97,13 @@ func (g *Gateway) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentia
 	if err != nil {
 		return nil, err // not s: a nil *session is not a nil Session
 	}
+	g.settle(peer)
 	return s, nil
 }
 
 func (g *Gateway) signIn(ctx context.Context, peer pop3.Peer, cred pop3.Credentials, try *attempt) (*session, error) {
 	route, login, err := g.lead(peer, cred)
+	g.consider(peer, cred, route)
 	if err != nil {
 		return nil, &pop3.Error{Code: pop3.CodeSysPerm, Text: "No mail server is set up for this user; ask your administrator", Err: err}
 	}
@@ -107,6 +113,7 @@ func (g *Gateway) signIn(ctx context.Context, peer pop3.Peer, cred pop3.Credenti
 		return nil, err
 	}
 	s := g.begin(route, login, peer, mailbox, lock)
+	s.head = try.header()
 	err = s.loadMemory(ctx)
 	if err == nil {
 		err = s.bringBack(ctx, login)

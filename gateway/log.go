@@ -11,7 +11,7 @@ import (
 // Hooks write what happens to the log: one line for each session, one for each
 // failure, and at debug level one for each command, its secrets masked.
 func (g *Gateway) Hooks() pop3.Hooks {
-	return g.recordingHooks(pop3.Hooks{Error: g.logError, End: g.logEnd, Command: g.logCommand})
+	return g.watchingHooks(g.recordingHooks(pop3.Hooks{Error: g.logError, End: g.logEnd, Command: g.logCommand}))
 }
 
 // logError is at warn level for what clients and upstreams do every day, and

@@ -34,6 +34,7 @@ func (s *session) learnNotice(now time.Time) {
 		n.Text = noticeText(s.route, q, now)
 		m.learned.Notice, m.news = &n, true
 		s.log.WithField("percent", q.Percent()).Warn("the mailbox is nearly full: its user is shown a notice")
+		s.recordQuota("warn", q, 0)
 	}
 }
 

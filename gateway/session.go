@@ -47,6 +47,7 @@ type session struct {
 // Messages implements pop3.Session: the policy's view of the mailbox.
 func (s *session) Messages(ctx context.Context) ([]pop3.Message, error) {
 	if s.begun != nil {
+		s.recordListing(time.Now())
 		return s.begun, nil
 	}
 	began := time.Now()

@@ -78,15 +78,21 @@ func (a *attempt) leads(r Route) {
 	}
 }
 
-// done records what came of it. From here on the session records under the
-// same header.
+// header is what the session records under.
+func (a *attempt) header() *audit.Header {
+	if a == nil {
+		return nil
+	}
+	return &a.head
+}
+
+// done records what came of it.
 func (a *attempt) done(s *session, err error) {
 	if a == nil {
 		return
 	}
 	a.head.Time = a.gateway.now()
 	if err == nil {
-		s.head = &a.head
 		a.gateway.Recorder.Record(&audit.RouteChosen{Header: a.head, Upstream: a.route.Upstream, Host: a.route.Host,
 			Identity: a.route.User, Policy: a.route.PolicyName})
 		if u, ok := s.mailbox.(warmable); ok {

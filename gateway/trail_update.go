@@ -27,6 +27,7 @@ func (s *session) recordPlan(deleted []int, plan policy.Plan) {
 		s.gateway.Recorder.Record(s.decisionOf(hide))
 	}
 	s.recordKept(deleted)
+	s.recordReclaim(plan)
 	if plan.Alert != "" {
 		s.gateway.Recorder.Record(&audit.Alert{Header: s.header(), Policy: s.route.PolicyName, Text: plan.Alert})
 	}
@@ -127,4 +128,33 @@ func (s *session) recordFound(deed store.Deed) {
 	}
 	s.gateway.Recorder.Record(&audit.Outcome{Header: s.header(), Message: m, Do: deed.Do, Target: deed.Target,
 		Policy: s.route.PolicyName, Cause: audit.CauseFound, Result: audit.OutcomeDone})
+}
+
+// recordReclaim: the plan makes room.
+func (s *session) recordReclaim(plan policy.Plan) {
+	if !plan.Reclaims {
+		return
+	}
+	chosen := 0
+	for _, step := range plan.Steps {
+		if step.Cause == policy.ByReclaim {
+			chosen++
+		}
+	}
+	fullest, _ := s.memory.state.Fill.Fullest()
+	s.recordQuota("reclaim", fullest, chosen)
+}
+
+func (s *session) recordQuota(action string, q upstream.Quota, chosen int) {
+	if !s.recording() {
+		return
+	}
+	e := &audit.Quota{Header: s.header(), Action: action, Root: q.Root, Counted: "octets", Used: q.Used, Limit: q.Limit, Messages: chosen}
+	if q.Messages {
+		e.Counted = "messages"
+	}
+	if q.Limit > 0 {
+		e.Percent = q.Percent()
+	}
+	s.gateway.Recorder.Record(e)
 }

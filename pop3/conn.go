@@ -170,6 +170,9 @@ func (c *conn) greet() error {
 		}
 		return c.hangUp(EndRefused)
 	}
+	if c.server.Hooks.Watch != nil {
+		c.w.watcher = c.server.Hooks.Watch(c.peer)
+	}
 	if c.server.Hooks.Start != nil {
 		c.server.Hooks.Start(c.peer)
 	}
@@ -331,6 +334,9 @@ func (c *conn) report() {
 	c.sum.Duration = time.Since(c.sum.Start)
 	c.sum.In, c.sum.Out = c.sock.in.Load(), c.sock.out.Load()
 	c.summarize()
+	if c.w.watcher != nil {
+		c.w.watcher.End(c.sum)
+	}
 	if c.server.Hooks.End != nil {
 		c.server.Hooks.End(c.sum)
 	}

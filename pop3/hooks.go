@@ -23,11 +23,27 @@ type Hooks struct {
 	// Command is called for every line a client sends. Secrets are masked and
 	// the line is printable ASCII. It is for debugging.
 	Command func(peer Peer, line string)
+	// Watch is called when a connection was let in, before Start; if it returns
+	// a Watcher that is shown the whole protocol.
+	Watch func(Peer) Watcher
 	// Answered is called for every command that was answered, or that the
 	// connection ended in. verb is one of those that POP3 knows, or "other".
 	// took counts from the command's arrival until its answer was given to the
 	// connection, for RETR the whole message. It is for metrics.
 	Answered func(verb string, outcome Outcome, took time.Duration)
+}
+
+// A Watcher sees one connection's protocol, for a transcript. There are no
+// secrets in it, and no mail: a message that is sent is told by its size. It is
+// called in the connection's goroutine and must be quick. The last is End.
+type Watcher interface {
+	// Heard is called for each line of the client's, as Command is.
+	Heard(line string)
+	// Said is called with what is answered, in pieces, CRLF at the end of each
+	// line. It must not keep text.
+	Said(text []byte)
+	// End is called when everything is over, before Hooks.End.
+	End(Summary)
 }
 
 // Outcome is what became of a command.

@@ -142,6 +142,9 @@ func (t *transfer) stream(err error) error {
 			return &ending{EndBody, err}
 		}
 	}
+	if w.watcher != nil {
+		w.watcher.Said(fmt.Appendf(nil, "(%d octets of the message)\r\n", t.fate.Octets))
+	}
 	w.writeString(terminator)
 	t.fate.Whole = err == io.EOF && w.err == nil
 	return nil

@@ -17,17 +17,17 @@ func (s *stuffer) write(w *writer, p []byte) {
 		return
 	}
 	if p[0] == '.' && !s.inLine {
-		w.writeString(".")
+		w.gatherString(".")
 	}
 	s.inLine = p[len(p)-1] != '\n'
 	for {
 		i := bytes.Index(p, dotLine)
 		if i < 0 {
-			w.write(p)
+			w.gather(p)
 			return
 		}
-		w.write(p[:i+1])
-		w.writeString(".")
+		w.gather(p[:i+1])
+		w.gatherString(".")
 		p = p[i+1:]
 	}
 }

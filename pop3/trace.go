@@ -16,11 +16,11 @@ const (
 
 const masked = "****"
 
-// traceCommand shows a command to Hooks.Command with its secrets masked. Of
+// traceCommand shows a command to who wants to see it, with its secrets masked. Of
 // what is not a command nothing is shown: it may be a password that was typed
 // too early, or a token that was sent after a refusal.
 func (c *conn) traceCommand(cmd *command, valid bool, verb, rest []byte) {
-	if c.server.Hooks.Command == nil {
+	if c.server.Hooks.Command == nil && c.w.watcher == nil {
 		return
 	}
 	switch {
@@ -52,9 +52,16 @@ func (s secrecy) mask(arg string) string {
 	return arg
 }
 
-// trace shows a line without secrets to Hooks.Command.
+// trace shows a line without secrets to Hooks.Command and to the Watcher.
 func (c *conn) trace(line string) {
+	if c.server.Hooks.Command == nil && c.w.watcher == nil {
+		return
+	}
+	line = printable(line, maxReply)
 	if c.server.Hooks.Command != nil {
-		c.server.Hooks.Command(c.peer, printable(line, maxReply))
+		c.server.Hooks.Command(c.peer, line)
+	}
+	if c.w.watcher != nil {
+		c.w.watcher.Heard(line)
 	}
 }

@@ -28,9 +28,18 @@ type writer struct {
 	buf     *[writeSize]byte
 	n       int // octets in buf
 	err     error
+	watcher Watcher // nil: nobody watches
 }
 
 func (w *writer) write(p []byte) {
+	if w.watcher != nil {
+		w.watcher.Said(p)
+	}
+	w.gather(p)
+}
+
+// gather is write for what a Watcher is not shown: the text of messages.
+func (w *writer) gather(p []byte) {
 	for len(p) > 0 && w.err == nil {
 		n := copy(w.room()[w.n:], p)
 		w.n, p = w.n+n, p[n:]
@@ -38,6 +47,13 @@ func (w *writer) write(p []byte) {
 }
 
 func (w *writer) writeString(s string) {
+	if w.watcher != nil {
+		w.watcher.Said([]byte(s))
+	}
+	w.gatherString(s)
+}
+
+func (w *writer) gatherString(s string) {
 	for len(s) > 0 && w.err == nil {
 		n := copy(w.room()[w.n:], s)
 		w.n, s = w.n+n, s[n:]

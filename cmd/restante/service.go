@@ -31,6 +31,8 @@ type service struct {
 type generation struct {
 	upstreams upstreams
 	servers   []*pop3.Server
+	// transcripts are the folders that sessions are written down in.
+	transcripts transcripts
 	// visitors are the connections that were given to the servers. They are
 	// counted before they are, so that none falls between two generations.
 	visitors atomic.Int64
@@ -52,8 +54,13 @@ func (s *service) apply(old, next *config.Snapshot) error {
 	if made.upstreams, err = openUpstreams(next, s.now.upstreams, s.shared.Store, s.log); err != nil {
 		return err
 	}
+	made.transcripts, err = openTranscripts(next)
+	if err != nil {
+		return errors.Join(err, made.upstreams.closeExcept(s.now.upstreams))
+	}
 	opened, err := s.openMissing(next)
 	if err != nil {
+		made.transcripts.close()
 		return errors.Join(err, made.upstreams.closeExcept(s.now.upstreams))
 	}
 	setLog(s.log, next.Log)
@@ -97,7 +104,8 @@ func (s *service) openMissing(next *config.Snapshot) (map[string]*front, error) 
 
 // replace cannot fail.
 func (s *service) replace(next *config.Snapshot, made *generation, opened map[string]*front) {
-	backend := &gateway.Gateway{Route: routing(next, made.upstreams), Shared: s.shared, Log: s.log, ReadOnly: next.ReadOnly}
+	backend := &gateway.Gateway{Route: routing(next, made.upstreams), Shared: s.shared, Log: s.log, ReadOnly: next.ReadOnly,
+		Transcripts: made.transcripts.rules}
 	kept := map[string]*front{}
 	for _, l := range next.Listeners {
 		f := s.fronts[frontKey(l)]
@@ -121,6 +129,7 @@ func (s *service) replace(next *config.Snapshot, made *generation, opened map[st
 
 // retire keeps what was replaced for as long as it has sessions.
 func (s *service) retire(made *generation) {
+	s.now.transcripts.close()
 	s.old = append(s.old, s.now)
 	s.now = made
 	var busy []*generation
@@ -148,7 +157,7 @@ func routing(next *config.Snapshot, servers upstreams) func(string, netip.Addr, 
 			return gateway.Route{}, err
 		}
 		return gateway.Route{
-			Upstream: r.Upstream.Name, Host: r.Upstream.Host(), Server: servers[r.Upstream.Name].server, User: identity, Base: r.Base,
+			Name: r.Name, Upstream: r.Upstream.Name, Host: r.Upstream.Host(), Server: servers[r.Upstream.Name].server, User: identity, Base: r.Base,
 			Policy: r.Policy, PolicyName: r.PolicyName,
 			View: r.View, Others: r.Others, Beside: r.Beside, Forget: r.Forget, ExactSizes: r.Upstream.ExactSizes,
 		}, nil
@@ -162,6 +171,7 @@ func (s *service) stop(grace time.Duration) error {
 	for _, f := range s.fronts {
 		f.close()
 	}
+	s.now.transcripts.close()
 	all := append(s.old, s.now)
 	s.shutdown(ctx, all)
 	var errs []error
