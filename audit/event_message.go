@@ -56,7 +56,7 @@ const (
 	CauseDelete    = "delete"    // the client's DELE, by on_delete
 	CauseRetrieve  = "retrieve"  // the client's RETR, by on_retrieve
 	CauseRetention = "retention" // a retain rule
-	CauseReclaim   = "reclaim"   // quota_reclaim
+	CauseQuota     = "quota"     // quota_reclaim
 	CauseViews     = "views"     // no view waits for it any more
 	CauseFound     = "found"     // Outcome only: a session was interrupted, and the next found it done
 )

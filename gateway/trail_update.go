@@ -137,7 +137,7 @@ func (s *session) recordReclaim(plan policy.Plan) {
 	}
 	chosen := 0
 	for _, step := range plan.Steps {
-		if step.Cause == policy.ByReclaim {
+		if step.Cause == policy.ByQuota {
 			chosen++
 		}
 	}

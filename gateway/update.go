@@ -36,7 +36,7 @@ func (s *session) Update(ctx context.Context, deleted []int) error {
 	s.inspectTarget(ctx)
 	plan := s.decide(deleted)
 	s.tellPlan(plan)
-	s.recordPlan(messages, plan)
+	s.recordPlan(deleted, plan)
 	intent, err := s.intend(ctx, plan)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (s *session) Update(ctx context.Context, deleted []int) error {
 	crash("applied")
 	failed := s.record(plan.Steps, results)
 	err = s.conclude(ctx, plan, results, intent)
-	s.recordHidden(messages, plan, err)
+	s.recordHidden(deleted, plan, err)
 	return errors.Join(failed, err)
 }
 
