@@ -1,5 +1,7 @@
 package audit
 
+import "slices"
+
 // A Recorder takes note of facts: the trail writes them down, metrics count
 // them. It is safe for concurrent use, and is called where the fact happens, in
 // a session's own goroutine: what it does when it is slow or fails is its own
@@ -8,6 +10,22 @@ package audit
 //
 // Where nothing is recorded a Recorder is nil, and nobody makes events.
 type Recorder interface{ Record(Event) }
+
+// A Counter is a Recorder that only counts. For it alone nobody finds out what a
+// message is called, what its header says, or its hash.
+type Counter interface {
+	Recorder
+	OnlyCounts()
+}
+
+// Detailed tells whether somebody wants to know more than that a fact happened.
+func Detailed(r Recorder) bool {
+	if all, several := r.(Recorders); several {
+		return slices.ContainsFunc(all, Detailed)
+	}
+	_, counts := r.(Counter)
+	return r != nil && !counts
+}
 
 // Recorders gives each event to all of them, in order.
 type Recorders []Recorder

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -132,4 +133,22 @@ func (b *builder) authorities(path, ca string) *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(data)
 	return pool
+}
+
+// A Certificate is one that is in use, and until when it may be.
+type Certificate struct {
+	File     string
+	NotAfter time.Time
+}
+
+// Certificates are those of listeners and upstreams, each file once.
+func (s *Snapshot) Certificates() []Certificate {
+	all := make([]Certificate, 0, len(s.certificates))
+	for _, c := range s.certificates {
+		known := slices.ContainsFunc(all, func(o Certificate) bool { return o.File == c.file })
+		if !known {
+			all = append(all, Certificate{c.file, c.notAfter})
+		}
+	}
+	return all
 }

@@ -31,6 +31,8 @@ type Config struct {
 	Log Log `toml:"log"`
 	// Transcripts are sessions whose protocol is written down.
 	Transcripts []TranscriptTable `toml:"transcript"`
+	// Admin is what an administrator sees a running Restante by.
+	Admin AdminTable `toml:"admin"`
 	// State is the file that remembers between sessions; "": nothing does.
 	State string `toml:"state"`
 	// StateFailure is what becomes of sessions that would have to remember
@@ -236,6 +238,19 @@ type Limits struct {
 	BadCommands int `toml:"bad_commands"`
 	// SignIns that fail end a connection.
 	SignIns int `toml:"sign_ins"`
+}
+
+// AdminTable is [admin].
+type AdminTable struct {
+	// Socket is the Unix socket of restante sessions and status; left out:
+	// beside the state file, and none if there is no state file; "none": none.
+	Socket string `toml:"socket"`
+	// Listen is the host:port of /metrics, /healthz and /readyz; left out: none.
+	Listen string `toml:"listen"`
+	// Remote allows Listen to be reached from other machines.
+	Remote bool `toml:"remote"`
+	// Pprof adds Go's profiles, at /debug/pprof/.
+	Pprof bool `toml:"pprof"`
 }
 
 // Log is [log].

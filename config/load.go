@@ -72,7 +72,7 @@ func (r *reader) add(file string) {
 		return
 	}
 	o := newOutline(file, data)
-	part := &Config{TLS: r.TLS, Limits: r.Limits, Log: r.Log, ShutdownTime: r.ShutdownTime, State: r.State, StateFailure: r.StateFailure}
+	part := &Config{TLS: r.TLS, Limits: r.Limits, Log: r.Log, Admin: r.Admin, ShutdownTime: r.ShutdownTime, State: r.State, StateFailure: r.StateFailure}
 	o.decode(data, part)
 	part.resolve(filepath.Dir(file), o.places)
 	r.merge(o, part)
@@ -154,6 +154,9 @@ func (c *Config) resolve(dir string, set places) {
 	if _, here := set["state"]; here {
 		fix(&c.State)
 	}
+	if _, here := set["admin.socket"]; here && c.Admin.Socket != noSocket {
+		fix(&c.Admin.Socket)
+	}
 	if _, here := set["tls.cert"]; here {
 		fix(&c.TLS.Cert)
 	}
@@ -204,6 +207,7 @@ func (r *reader) merge(o *outline, part *Config) {
 		}
 	}
 	r.TLS, r.Limits, r.Log, r.ShutdownTime = part.TLS, part.Limits, part.Log, part.ShutdownTime
+	r.Admin = part.Admin
 	r.State, r.StateFailure = part.State, part.StateFailure
 	r.Listeners = append(r.Listeners, part.Listeners...)
 	r.Upstreams = append(r.Upstreams, part.Upstreams...)

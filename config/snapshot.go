@@ -14,6 +14,7 @@ type Snapshot struct {
 	Upstreams    []*Upstream
 	Limits       Limits
 	Log          Log
+	Admin        Admin
 	ShutdownTime time.Duration
 	// State is the path of the state file, or "".
 	State string
@@ -55,6 +56,7 @@ func (c *Config) compile(p *problems) *Snapshot {
 	b.checkLimits()
 	b.checkLog()
 	b.checkState()
+	s.Admin = b.buildAdmin()
 	s.ReadOnly = c.StateFailure == "read-only"
 	s.NeedsState = slices.ContainsFunc(b.routes, Route.needsState)
 	s.Listeners, s.Upstreams, s.routes = b.listeners, b.upstreams, b.routes

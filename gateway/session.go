@@ -108,10 +108,13 @@ func (s *session) Open(ctx context.Context, i, lines int) (pop3.Body, error) {
 		return nil, clientError(err)
 	}
 	b := &body{ReadCloser: r, session: s, index: i, whole: lines < 0}
-	if s.recording() {
+	switch {
+	case !s.recording():
+		return b, nil
+	case audit.Detailed(s.gateway.Recorder):
 		return observe(b, lines, began), nil
 	}
-	return b, nil
+	return &tallied{b, lines}, nil
 }
 
 // MayDelete implements pop3.DeleteRefuser.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/restante-mail/restante/config"
+	"github.com/restante-mail/restante/upstream"
 )
 
 func checkCommand() *cobra.Command {
@@ -70,7 +71,7 @@ func connectAll(ctx context.Context, out io.Writer, c *config.Snapshot) error {
 func connectOne(ctx context.Context, out io.Writer, u *config.Upstream) error {
 	silent := logrus.New()
 	silent.SetOutput(io.Discard)
-	opened, err := openUpstream(u, nil, silent)
+	opened, err := openUpstream(u, nil, upstream.Hooks{}, silent)
 	if err != nil {
 		return err
 	}

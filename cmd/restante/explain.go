@@ -103,7 +103,7 @@ func (o *explainOptions) explain(ctx context.Context, path, user string, passwor
 	}
 	silent := logrus.New()
 	silent.SetOutput(io.Discard)
-	servers, err := openUpstreams(c, nil, nil, silent)
+	servers, err := openUpstreams(c, nil, nil, noHooks, silent)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"auth/oauth":           {"secret", "store", "auth", "upstream"},
 	"config":               {"policy"},
 	"memimap":              {"secret"},
+	"admin":                {"audit"},
 	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit"},
 	"store/storetest":      {"store"},
 }

@@ -82,6 +82,7 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("not started:\n%w", err)
 	}
+	s.live.Store(live)
 	log.WithField("version", versionText()).Info("restante is ready")
 	s.follow(ctx, live)
 	stop() // a second signal ends the process at once

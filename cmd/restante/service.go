@@ -25,6 +25,7 @@ type service struct {
 	crowd  *pop3.Crowd       // of all listeners, across reloads
 	now    *generation
 	old    []*generation // replaced, with sessions that go on
+	eyes                 // of the administrator
 }
 
 // A generation is what was made from one configuration.
@@ -39,7 +40,9 @@ type generation struct {
 }
 
 func newService(log *logrus.Logger) *service {
-	return &service{log: log, shared: gateway.NewShared(), fronts: map[string]*front{}, crowd: new(pop3.Crowd), now: &generation{}}
+	s := &service{log: log, shared: gateway.NewShared(), fronts: map[string]*front{}, crowd: new(pop3.Crowd), now: &generation{}}
+	s.open()
+	return s
 }
 
 // apply makes next the configuration that new connections get. All that can
@@ -51,7 +54,7 @@ func (s *service) apply(old, next *config.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	if made.upstreams, err = openUpstreams(next, s.now.upstreams, s.shared.Store, s.log); err != nil {
+	if made.upstreams, err = openUpstreams(next, s.now.upstreams, s.shared.Store, s.upstreamHooks, s.log); err != nil {
 		return err
 	}
 	made.transcripts, err = openTranscripts(next)
@@ -64,6 +67,7 @@ func (s *service) apply(old, next *config.Snapshot) error {
 		return errors.Join(err, made.upstreams.closeExcept(s.now.upstreams))
 	}
 	setLog(s.log, next.Log)
+	s.count(next)
 	s.replace(next, made, opened)
 	for _, w := range next.Warnings(time.Now()) {
 		s.log.Warn(w.Error())
@@ -78,34 +82,38 @@ func (s *service) openState(old, next *config.Snapshot) (err error) {
 	case old != nil && old.State != next.State:
 		return fmt.Errorf("state: cannot change from %q to %q while Restante runs; restart it", old.State, next.State)
 	case next.State != "" && s.shared.Store == nil:
-		s.shared.Store, err = store.Open(next.State, !next.NeedsState)
+		s.shared.Store, err = store.OpenWith(next.State, !next.NeedsState, s.storeHooks())
 	}
 	return err
 }
 
-// openMissing opens a socket for every address that has none yet.
+// openMissing opens a socket for every address that has none yet, the
+// administrator's too.
 func (s *service) openMissing(next *config.Snapshot) (map[string]*front, error) {
 	opened := map[string]*front{}
+	err := s.openDoors(next.Admin)
 	for _, l := range next.Listeners {
-		if s.fronts[frontKey(l)] != nil {
+		if err != nil || s.fronts[frontKey(l)] != nil {
 			continue
 		}
-		f, err := s.listen(l.Address)
-		if err != nil {
-			for _, f := range opened {
-				f.close()
-			}
-			return nil, err
+		var f *front
+		if f, err = s.listen(l.Address); err == nil {
+			opened[frontKey(l)] = f
 		}
-		opened[frontKey(l)] = f
 	}
-	return opened, nil
+	if err == nil {
+		return opened, nil
+	}
+	for _, f := range opened {
+		f.close()
+	}
+	return nil, errors.Join(err, s.closeNewDoors())
 }
 
 // replace cannot fail.
 func (s *service) replace(next *config.Snapshot, made *generation, opened map[string]*front) {
 	backend := &gateway.Gateway{Route: routing(next, made.upstreams), Shared: s.shared, Log: s.log, ReadOnly: next.ReadOnly,
-		Transcripts: made.transcripts.rules}
+		Transcripts: made.transcripts.rules, Recorder: s.recorder(next)}
 	kept := map[string]*front{}
 	for _, l := range next.Listeners {
 		f := s.fronts[frontKey(l)]
@@ -114,6 +122,7 @@ func (s *service) replace(next *config.Snapshot, made *generation, opened map[st
 		}
 		server := f.newServer(l, next, backend)
 		server.Crowd = s.crowd
+		server.Hooks.Answered = s.commandHook(next)
 		made.servers = append(made.servers, server)
 		f.serve(&attendant{server, l, made})
 		kept[frontKey(l)] = f
@@ -125,6 +134,8 @@ func (s *service) replace(next *config.Snapshot, made *generation, opened map[st
 	}
 	s.fronts = kept
 	s.retire(made)
+	s.show(next)
+	s.useDoors(next.Admin)
 }
 
 // retire keeps what was replaced for as long as it has sessions.
@@ -168,13 +179,14 @@ func routing(next *config.Snapshot, servers upstreams) func(string, netip.Addr, 
 func (s *service) stop(grace time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
+	s.stopping.Store(true)
 	for _, f := range s.fronts {
 		f.close()
 	}
 	s.now.transcripts.close()
 	all := append(s.old, s.now)
 	s.shutdown(ctx, all)
-	var errs []error
+	errs := []error{s.closeDoors()}
 	for _, g := range all {
 		errs = append(errs, g.upstreams.closeExcept(nil))
 	}

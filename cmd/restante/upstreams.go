@@ -28,14 +28,14 @@ type openedUpstream struct {
 
 // openUpstreams makes what the configuration names. What did not change is
 // taken over, with the connections it keeps.
-func openUpstreams(c *config.Snapshot, before upstreams, state store.Store, log logrus.FieldLogger) (upstreams, error) {
+func openUpstreams(c *config.Snapshot, before upstreams, state store.Store, hooks func(string) upstream.Hooks, log logrus.FieldLogger) (upstreams, error) {
 	made := upstreams{}
 	for _, settings := range c.Upstreams {
 		if b, ok := before[settings.Name]; ok && b.fingerprint == settings.Fingerprint {
 			made[settings.Name] = b
 			continue
 		}
-		opened, err := openUpstream(settings, state, log)
+		opened, err := openUpstream(settings, state, hooks(settings.Name), log)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("upstream %q: %w", settings.Name, err), made.closeExcept(before))
 		}
@@ -44,13 +44,16 @@ func openUpstreams(c *config.Snapshot, before upstreams, state store.Store, log 
 	return made, nil
 }
 
-func openUpstream(u *config.Upstream, state store.Store, log logrus.FieldLogger) (o openedUpstream, err error) {
+func openUpstream(u *config.Upstream, state store.Store, hooks upstream.Hooks, log logrus.FieldLogger) (o openedUpstream, err error) {
 	o.fingerprint = u.Fingerprint
 	log = log.WithField("upstream", u.Name)
 	if u.Protocol == config.POP3 {
-		o.server, err = proxy.New(proxyOptions(u, log))
+		options := proxyOptions(u, log)
+		options.Hooks = hooks
+		o.server, err = proxy.New(options)
 	} else {
 		options := bridgeOptions(u, log)
+		options.Hooks = hooks
 		if state != nil {
 			options.Memory = listings{state, u.Name}
 		}

@@ -1,0 +1,95 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// Paths of the socket's answers, which are JSON.
+const (
+	pathSessions = "/v1/sessions" // GET: []Session
+	pathKick     = "/v1/kick"     // POST KickRequest: Kicked
+	pathStatus   = "/v1/status"   // GET: Status
+)
+
+// maxBody is more than a KickRequest has, in octets: user names come from lines
+// of POP3.
+const maxBody = 64 << 10
+
+// A KickRequest says which sessions are to end: one by its ID, or all of a user.
+type KickRequest struct {
+	ID   string `json:"id,omitempty"`
+	User string `json:"user,omitempty"`
+}
+
+// Kicked is what came of it.
+type Kicked struct {
+	Ended []Session `json:"ended"`
+	// Finishing are those whose QUIT is being done, which nothing interrupts.
+	Finishing []Session `json:"finishing"`
+}
+
+func (s *Server) local(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+pathSessions, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.process.Sessions()) })
+	mux.HandleFunc("POST "+pathKick, s.kick)
+	mux.HandleFunc("GET "+pathStatus, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.status()) })
+}
+
+func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
+	var wanted KickRequest
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&wanted)
+	if err != nil || (wanted.ID == "") == (wanted.User == "") {
+		writeText(w, http.StatusBadRequest, "say which sessions: either an id, or a user\n")
+		return
+	}
+	result := Kicked{Ended: []Session{}, Finishing: []Session{}}
+	for _, session := range s.process.Sessions() {
+		switch {
+		case !wanted.means(&session):
+		case s.process.Kick(session, whoAsks(r.Context())):
+			result.Ended = append(result.Ended, session)
+		case session.State == stateUpdate:
+			result.Finishing = append(result.Finishing, session)
+		}
+	}
+	writeJSON(w, result)
+}
+
+// stateUpdate is RFC 1939's, as pop3 names it.
+const stateUpdate = "update"
+
+// means: a user is who signed in, whatever the view, or whose mailbox it is.
+func (k KickRequest) means(s *Session) bool {
+	if k.ID != "" {
+		return s.ID == k.ID
+	}
+	return strings.EqualFold(s.User, k.User) || strings.EqualFold(s.Account, k.User)
+}
+
+func (s *Server) status() Status {
+	status := s.process.Status()
+	found := s.health.find()
+	status.Checked, status.Findings = found.at, found.all
+	for _, session := range s.process.Sessions() {
+		status.Connections++
+		if session.State != stateAuthorization {
+			status.SignedIn++
+		}
+	}
+	status.Problems = status.problems(s.health.now())
+	return status
+}
+
+const stateAuthorization = "authorization"
+
+func writeJSON(w http.ResponseWriter, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		writeText(w, http.StatusInternalServerError, fmt.Sprintf("make JSON of the answer: %v\n", err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(text, '\n'))
+}
