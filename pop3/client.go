@@ -61,10 +61,13 @@ type Client struct {
 	input     *bufio.Reader // nil while nothing is awaited
 	silence   time.Duration // the read timeout of the present command
 	deadline  time.Time     // instead of silence, if it is set
+	greeting  string
 	timestamp string
 	caps      ServerCaps
 	capsKnown bool
 	body      *ClientBody // open, or nil
+	asked     []Ask       // and not read yet
+	reading   func()      // of BeforeRead
 	broken    error       // why the connection cannot be used any more
 }
 
@@ -75,7 +78,7 @@ func NewClient(ctx context.Context, conn net.Conn, options ClientOptions) (*Clie
 	err := c.converse(ctx, func() error {
 		c.silence = c.options.ReadTimeout
 		text, err := c.status("greeting")
-		c.timestamp = clientTimestamp(text)
+		c.greeting, c.timestamp = clientPrintable(text), clientTimestamp(text)
 		return err
 	})
 	if err != nil {
@@ -101,9 +104,16 @@ func (o ClientOptions) withDefaults() ClientOptions {
 	return o
 }
 
+// Greeting is what followed the +OK of the server's greeting, as printable ASCII.
+func (c *Client) Greeting() string { return c.greeting }
+
 // Timestamp is the greeting's, for APOP, with its angle brackets; "" if the
 // server gave none.
 func (c *Client) Timestamp() string { return c.timestamp }
+
+// BeforeRead sets what is called, in the goroutine that called the Client or
+// read a body, whenever it is about to wait for the server.
+func (c *Client) BeforeRead(call func()) { c.reading = call }
 
 // Err tells why the connection cannot be used any more, or nil.
 func (c *Client) Err() error { return c.broken }
@@ -125,6 +135,14 @@ func (c *Client) converse(ctx context.Context, talk func() error) error {
 	if c.body != nil {
 		return ErrBodyOpen
 	}
+	if len(c.asked) > 0 {
+		return ErrAsked
+	}
+	return c.exchange(ctx, talk)
+}
+
+// exchange is converse for what may go on while messages are on their way.
+func (c *Client) exchange(ctx context.Context, talk func() error) error {
 	conn := c.conn
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	err := talk()
@@ -156,6 +174,7 @@ func (c *Client) fail(err error) error {
 		c.broken = err
 	}
 	_ = c.conn.Close()
+	c.asked = nil
 	if c.input != nil {
 		c.giveBack()
 	}
@@ -191,6 +210,9 @@ func (c *Client) reader() *bufio.Reader {
 type clientInput struct{ c *Client }
 
 func (i clientInput) Read(p []byte) (int, error) {
+	if i.c.reading != nil {
+		i.c.reading()
+	}
 	until := i.c.deadline
 	if until.IsZero() {
 		until = time.Now().Add(i.c.silence)
@@ -214,7 +236,8 @@ var clientSlow = map[string]bool{
 // send writes the lines of one or more commands at once. Whatever the server
 // has sent before is an answer to nothing, and the connection unfit.
 func (c *Client) send(command string, lines ...string) error {
-	if c.input != nil && c.input.Buffered() > 0 {
+	awaited := c.body != nil || len(c.asked) > 0
+	if c.input != nil && c.input.Buffered() > 0 && !awaited {
 		return fmt.Errorf("%s: %w: data that nothing asked for", command, ErrMalformed)
 	}
 	c.silence = c.options.ReadTimeout
@@ -255,7 +278,7 @@ func (c *Client) simple(ctx context.Context, command, line string) (text string,
 	return text, err
 }
 
-// pipelining tells whether commands may follow each other without waiting.
-func (c *Client) pipelining() bool {
+// Pipelining tells whether commands may follow each other without waiting.
+func (c *Client) Pipelining() bool {
 	return c.options.Pipelining || c.caps.Has("PIPELINING")
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -51,6 +52,13 @@ func (c *Client) handshake(ctx context.Context, config *tls.Config) error {
 	return nil
 }
 
+// XClient tells the server whom this connection is for, before sign-in: an
+// extension of Dovecot, which believes it of those in login_trusted_networks.
+func (c *Client) XClient(ctx context.Context, client netip.AddrPort) error {
+	_, err := c.simple(ctx, "XCLIENT", fmt.Sprintf("XCLIENT ADDR=%s PORT=%d", client.Addr(), client.Port()))
+	return err
+}
+
 // Login signs in by USER and PASS, in one flight if the server allows
 // pipelining. A refusal's Command tells which of the two was refused.
 func (c *Client) Login(ctx context.Context, user string, password secret.Text) error {
@@ -62,7 +70,7 @@ func (c *Client) Login(ctx context.Context, user string, password secret.Text) e
 		return err
 	}
 	return c.converse(ctx, func() error {
-		if c.pipelining() {
+		if c.Pipelining() {
 			return c.loginAtOnce(name, pass)
 		}
 		if err := c.send("USER", name); err != nil {

@@ -134,7 +134,7 @@ func TestClientStartTLS(t *testing.T) {
 	if err := c.StartTLS(t.Context(), &tls.Config{RootCAs: roots, ServerName: "pop.test"}); err != nil {
 		t.Fatal(err)
 	}
-	if c.pipelining() {
+	if c.Pipelining() {
 		t.Error("capabilities from before TLS are still believed")
 	}
 	if err := c.Noop(t.Context()); err != nil {

@@ -24,25 +24,37 @@ type ClientBody struct {
 	lone    bool // the server ends its lines with LF alone
 	start   bool // at the start of a line
 	afterCR bool // the last octet was CR
+	octets  int64
 	err     error
 }
 
+// Octets is how many were read up to now, by Read and by Close.
+func (b *ClientBody) Octets() int64 { return b.octets }
+
 // Retr reads message n. The connection takes no command until the body is closed.
 func (c *Client) Retr(ctx context.Context, n int) (*ClientBody, error) {
-	line, err := clientMessage("RETR", n)
-	if err != nil {
-		return nil, err
-	}
-	return c.open(ctx, "RETR", line)
+	return c.open(ctx, Ask{n, -1})
 }
 
 // Top reads the header of message n and the first lines of its body.
 func (c *Client) Top(ctx context.Context, n, lines int) (*ClientBody, error) {
-	line, err := clientMessage("TOP", n, lines)
-	if err != nil {
+	if lines < 0 {
+		return nil, fmt.Errorf("TOP: %w: %d lines", ErrArgument, lines)
+	}
+	return c.open(ctx, Ask{n, lines})
+}
+
+func (c *Client) open(ctx context.Context, a Ask) (*ClientBody, error) {
+	if c.body != nil {
+		return nil, ErrBodyOpen
+	}
+	if len(c.asked) > 0 {
+		return nil, ErrAsked
+	}
+	if err := c.Ask(ctx, a); err != nil {
 		return nil, err
 	}
-	return c.open(ctx, "TOP", line)
+	return c.Next(ctx)
 }
 
 // clientMessage writes a command about message n.
@@ -51,29 +63,6 @@ func clientMessage(command string, n int, more ...int) (string, error) {
 		return "", fmt.Errorf("%s: %w: no message %d", command, ErrArgument, n)
 	}
 	return clientCommand(command, append([]int{n}, more...)...)
-}
-
-func (c *Client) open(ctx context.Context, command, line string) (*ClientBody, error) {
-	b := &ClientBody{c: c, command: command, ctx: ctx, start: true}
-	err := c.converse(ctx, func() error {
-		if err := c.send(command, line); err != nil {
-			return err
-		}
-		status, lone, err := c.line(clientMaxLine)
-		if err != nil {
-			return fmt.Errorf("%s: %w", command, err)
-		}
-		b.lone = lone
-		_, err = clientStatus(command, status)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	conn := c.conn
-	b.stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
-	c.body = b
-	return b, nil
 }
 
 // Read un-stuffs dots run by run. It waits for the server only while it has
@@ -90,6 +79,7 @@ func (b *ClientBody) Read(p []byte) (n int, err error) {
 		}
 		n += b.run(input, p[n:])
 	}
+	b.octets += int64(n)
 	if n > 0 || len(p) == 0 {
 		return n, nil
 	}

@@ -21,7 +21,7 @@ func (c *Client) Dele(ctx context.Context, numbers ...int) (refused []error, err
 	}
 	err = c.converse(ctx, func() error {
 		window := 1
-		if c.pipelining() {
+		if c.Pipelining() {
 			window = clientWindow
 		}
 		for len(lines) > 0 {

@@ -12,7 +12,7 @@ import (
 // Listed is one line of LIST.
 type Listed struct {
 	Number int   // at least 1
-	Size   int64 // octets, as the server claims
+	Size   int64 // octets, as the server claims; 0 if what it says is no number
 }
 
 // Identified is one line of UIDL. The UIDL is what the server said, without
@@ -79,7 +79,7 @@ func (c *Client) UIDL(ctx context.Context) (list []Identified, err error) {
 // If only UIDL is refused, list is good beside the *ReplyError, whose Command
 // is UIDL.
 func (c *Client) ListUIDL(ctx context.Context) (list []Listed, uidls []Identified, err error) {
-	if !c.pipelining() {
+	if !c.Pipelining() {
 		if list, err = c.List(ctx); err != nil {
 			return nil, nil, err
 		}
@@ -115,10 +115,10 @@ func (c *Client) readList() (list []Listed, err error) {
 	}
 	err = c.lines("LIST", func(line []byte) error {
 		n, rest, ok := clientMessageNumber(line)
-		size, _, fits := clientNumber(rest, math.MaxInt64)
-		if !ok || !fits || !seen.add(n) {
+		if !ok || !seen.add(n) {
 			return fmt.Errorf("%w: no scan listing, or a number twice", ErrMalformed)
 		}
+		size, _, _ := clientNumber(rest, math.MaxInt64)
 		list = append(list, Listed{n, size})
 		return nil
 	})

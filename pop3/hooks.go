@@ -87,7 +87,7 @@ type Summary struct {
 	Err       error  // the cause, where there is one
 
 	FailedSignIns int
-	Listed        bool  // the maildrop was listed, so Messages and Octets mean something
+	Listed        bool  // the maildrop was listed or counted, so Messages and Octets mean something
 	Messages      int   // in the maildrop
 	Octets        int64 // of the maildrop, as listed
 	Retrieved     int   // messages sent whole by RETR

@@ -2,11 +2,38 @@ package pop3
 
 // stat answers STAT (RFC 1939 section 5).
 func (c *conn) stat(string) error {
+	if err := c.count(); err != nil {
+		return err
+	}
+	if m := &c.maildrop; m.counted && !m.listed {
+		c.okNumbers(int64(m.count), m.octets)
+		return nil
+	}
 	if err := c.load(); err != nil {
 		return err
 	}
 	messages, octets := c.remaining()
 	c.okNumbers(messages, octets)
+	return nil
+}
+
+// count asks for STAT's figures, if nothing has needed the list before.
+func (c *conn) count() error {
+	m := &c.maildrop
+	counter, ok := m.session.(Counter)
+	if !ok || m.listed || m.counted || m.invalid != nil {
+		return nil
+	}
+	if err := c.flush(); err != nil {
+		return c.lost(err)
+	}
+	ctx, cancel := c.backendContext()
+	defer cancel()
+	count, octets, known, err := counter.Count(ctx)
+	if err != nil {
+		return c.failed("count messages", err)
+	}
+	m.count, m.octets, m.counted = count, octets, known
 	return nil
 }
 

@@ -14,6 +14,9 @@ type maildrop struct {
 	listed   bool
 	messages []Message
 	hasUIDLs bool
+	counted  bool // a Counter has told count and octets
+	count    int
+	octets   int64
 	invalid  error  // the list was given, and cannot be shown
 	deleted  []bool // nil while nothing is
 	gone     int    // how many are deleted
@@ -35,8 +38,11 @@ func (c *conn) closeSession() {
 // summarize adds what the maildrop tells to the summary.
 func (c *conn) summarize() {
 	m := &c.maildrop
-	c.sum.Listed, c.sum.Deleted, c.sum.Messages = m.listed, m.gone, len(m.messages)
+	c.sum.Listed, c.sum.Deleted, c.sum.Messages = m.listed || m.counted, m.gone, len(m.messages)
 	c.sum.Octets = 0
+	if m.counted && !m.listed {
+		c.sum.Messages, c.sum.Octets = m.count, m.octets
+	}
 	for _, msg := range m.messages {
 		c.sum.Octets = addSizes(c.sum.Octets, msg.Size)
 	}

@@ -96,6 +96,14 @@ type Delivery struct {
 	Proven bool
 }
 
+// A Counter is a Session that may know what STAT tells without a listing. Count
+// is called at most once, for a STAT that comes before any command which needs
+// the list, and must agree with what Messages will return; ok is false if only
+// Messages can tell.
+type Counter interface {
+	Count(ctx context.Context) (messages int, octets int64, ok bool, err error)
+}
+
 // Capable is a Session that adds to CAPA after sign-in: EXPIRE, LOGIN-DELAY.
 // Each string is one line of the answer.
 type Capable interface{ Capabilities() []string }

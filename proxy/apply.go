@@ -34,6 +34,7 @@ func (m *Mailbox) update(ctx context.Context, changes []upstream.Change, results
 			results[i].Err = &upstream.Error{Kind: upstream.Denied, Doing: "change message", Err: err}
 		}
 	}
+	m.tidy(ctx)
 	if len(doomed) == 0 && m.line.Err() != nil {
 		return nil // there is no session left to say QUIT in, and nothing to do
 	}
@@ -55,6 +56,22 @@ func (m *Mailbox) update(ctx context.Context, changes []upstream.Change, results
 	}
 	return nil
 }
+
+// tidy makes the connection fit for DELE and QUIT, or drops it: if a QUIT would
+// tell the server that the client has messages which it has not, the DELEs are
+// sent in a fresh session.
+func (m *Mailbox) tidy(ctx context.Context) {
+	if m.closed || m.line.Err() != nil {
+		return
+	}
+	if m.mustNotQuit() {
+		m.drop(errUndelivered)
+		return
+	}
+	_ = m.discard(ctx, len(m.pending)) // if it fails the connection is lost
+}
+
+var errUndelivered = errors.New("messages were read that the client has not retrieved, and the server may have noticed")
 
 // mark sends the DELEs and returns what came of each message: nil if it is
 // marked or already gone. Its error is that of the connection.

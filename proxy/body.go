@@ -11,67 +11,94 @@ import (
 	"github.com/restante-mail/restante/upstream"
 )
 
+// closeLimit is how many octets are read in vain to keep a connection: about
+// what a new one costs over a fast line.
+const closeLimit = 256 << 10
+
 // Open reads a message by RETR, or by TOP if only a part is wanted and the
 // server has it. A body that was cut cannot be resumed over POP3.
 func (m *Mailbox) Open(ctx context.Context, id upstream.ID, part upstream.Part) (io.ReadCloser, error) {
-	var body *pop3.ClientBody
+	m.course.Visit(m.course.Find(id), part.Lines)
+	r := &reader{mailbox: m, doing: fmt.Sprintf("read message %d", id.UID), whole: part.Lines < 0}
 	err := m.attempt(ctx, func() error {
 		n, err := m.number(id)
 		if err != nil {
 			return err
 		}
-		body, err = m.read(ctx, n, part)
-		return err
+		return m.read(ctx, r, pending{ask: pop3.Ask{Number: n, Lines: part.Lines}, size: m.listing.size(id)})
 	})
-	doing := fmt.Sprintf("read message %d", id.UID)
 	if err != nil {
-		return nil, &upstream.Error{Kind: kindOf(err, reading), Doing: doing, Err: err}
+		return nil, &upstream.Error{Kind: kindOf(err, reading), Doing: r.doing, Err: err}
 	}
-	return &reader{mailbox: m, body: body, doing: doing, size: m.listing.size(id)}, nil
+	return r, nil
 }
 
-// read sends RETR or TOP. A server that did not announce TOP and refuses it is
-// asked for all of the message; if it gives that, TOP is not tried again.
-func (m *Mailbox) read(ctx context.Context, n int, part upstream.Part) (*pop3.ClientBody, error) {
+// read takes the message if it is on its way, or asks for it. A server that did
+// not announce TOP and refuses it is asked for all of the message; if it gives
+// that, TOP is not tried again.
+func (m *Mailbox) read(ctx context.Context, r *reader, want pending) (err error) {
 	announced := m.line.caps.Has("TOP")
-	if part.Lines < 0 || m.noTop || m.line.caps != nil && !announced {
-		return m.line.Retr(ctx, n)
+	if !r.whole && (m.noTop || m.line.caps != nil && !announced) {
+		want.ask.Lines = -1
 	}
-	body, err := m.line.Top(ctx, n, part.Lines)
+	if err = m.fetch(ctx, r, want); want.ask.Lines < 0 || announced {
+		return err
+	}
 	var refused *pop3.ReplyError
-	if announced || !errors.As(err, &refused) || refused.Code != "" {
-		return body, err
+	if !errors.As(err, &refused) || refused.Code != "" {
+		return err
 	}
-	body, err = m.line.Retr(ctx, n)
+	want.ask.Lines = -1
+	err = m.fetch(ctx, r, want)
 	m.noTop = err == nil
-	return body, err
+	return err
+}
+
+func (m *Mailbox) fetch(ctx context.Context, r *reader, want pending) error {
+	came, err := m.came(ctx, want.ask)
+	if err != nil {
+		return err
+	}
+	if !came {
+		if err := m.ask(ctx, append([]pending{want}, m.predict(want.ask, 1)...)); err != nil {
+			return err
+		}
+	}
+	r.pending, r.body, err = m.next(ctx)
+	return err
 }
 
 // A reader is a message on its way. Every error it gives is an
 // *upstream.Error or io.EOF.
 type reader struct {
+	pending
 	mailbox *Mailbox
 	body    *pop3.ClientBody
 	doing   string
-	size    int64 // as listed
-	octets  int64
+	whole   bool // the client retrieves it
+	closed  bool
 	err     error
 }
 
-// errEmpty: Dovecot and Courier do not stuff a dot that is the very first
-// octet, so that a message that begins with a line of one dot looks like an
-// empty one, and its rest like answers to commands.
-var errEmpty = errors.New("the server sent nothing of a message that is not empty")
+var (
+	// errEmpty: Dovecot and Courier do not stuff a dot that is the very first
+	// octet, so that a message that begins with a line of one dot looks like an
+	// empty one, and its rest like answers to commands.
+	errEmpty = errors.New("the server sent nothing of a message that is not empty")
+	// errShort: the same may be so of a dot elsewhere. Some servers' sizes are
+	// too large, so that the message itself may be all there is.
+	errShort = errors.New("the server sent less of a message than it announced, so that what comes behind it cannot be trusted")
+)
 
 func (r *reader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
 	n, err := r.body.Read(p)
-	r.octets += int64(n)
-	if errors.Is(err, io.EOF) && r.octets == 0 && r.size > 0 {
-		_ = r.mailbox.line.Close()
-		err = errEmpty
+	if errors.Is(err, io.EOF) {
+		if err = r.ended(); errors.Is(err, io.EOF) && r.whole {
+			r.mailbox.delivered(r.ask.Number)
+		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = &upstream.Error{Kind: upstream.Unavailable, Doing: r.doing, Err: err}
@@ -80,22 +107,49 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// ended judges the end of a message: io.EOF if it can be one.
+func (r *reader) ended() error {
+	m := r.mailbox
+	switch octets := r.body.Octets(); {
+	case octets == 0 && r.size > 0:
+		m.course.Fault()
+		m.drop(errEmpty)
+		return errEmpty
+	case octets < r.size && r.ask.Lines < 0 && len(m.pending) > 0:
+		m.course.Fault()
+		m.drop(errShort)
+	}
+	return io.EOF
+}
+
 // Close takes the rest of a message that was not read to its end off the
 // connection, or drops the connection if that is too much. Without UIDLs a new
 // session could not prove which message is which, and everything is taken.
 func (r *reader) Close() error {
+	if r.closed {
+		return nil
+	}
+	r.closed = true
 	limit := int64(closeLimit)
-	if !r.mailbox.listing.hasUIDL() {
+	if r.mailbox.listing.unprovable() {
 		limit = math.MaxInt64
+	}
+	u, served := r.mailbox.upstream, r.body.Octets()
+	u.octets.read.Add(served)
+	if r.cost > 0 {
+		u.octets.ahead.Add(served)
 	}
 	if r.err == nil {
 		r.err = &upstream.Error{Kind: upstream.Unavailable, Doing: r.doing, Err: io.ErrClosedPipe}
+		r.drain(limit)
 	}
-	// A failure ends the connection, which the next use of it will notice.
-	_ = r.body.CloseWithin(limit)
 	return nil
 }
 
-// closeLimit is how many octets are read in vain to keep a connection: about
-// what a new one costs over a fast line.
-const closeLimit = 256 << 10
+// drain reads the rest, of at most so many octets. A failure ends the
+// connection, which the next use of it will notice.
+func (r *reader) drain(limit int64) {
+	if r.body.CloseWithin(limit) == nil && r.mailbox.line.Err() == nil {
+		_ = r.ended()
+	}
+}

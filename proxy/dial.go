@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/restante-mail/restante/pop3"
@@ -17,14 +18,16 @@ type line struct {
 	*pop3.Client
 	address string
 	caps    pop3.ServerCaps
+	// declared is Options.Neutral.
+	declared *bool
 }
 
 // dial connects to the first address that greets us as it should.
-func (u *Upstream) dial(ctx context.Context) (*line, error) {
+func (u *Upstream) dial(ctx context.Context, client netip.AddrPort) (*line, error) {
 	var failures []error
 	for _, address := range u.options.Addresses {
 		start := time.Now()
-		l, err := u.dialOne(ctx, address)
+		l, err := u.dialOne(ctx, address, client)
 		if u.options.Hooks.Dialed != nil {
 			u.options.Hooks.Dialed(time.Since(start), err)
 		}
@@ -41,14 +44,14 @@ func (u *Upstream) dial(ctx context.Context) (*line, error) {
 	return nil, &upstream.Error{Kind: kindOf(err, connecting), Doing: "connect", Err: err}
 }
 
-func (u *Upstream) dialOne(ctx context.Context, address string) (*line, error) {
+func (u *Upstream) dialOne(ctx context.Context, address string, client netip.AddrPort) (*line, error) {
 	ctx, cancel := context.WithTimeout(ctx, u.options.DialTimeout)
 	defer cancel()
-	conn, err := u.connect(ctx, address)
+	conn, err := u.connect(ctx, address, client)
 	if err != nil {
 		return nil, err
 	}
-	client, err := pop3.NewClient(ctx, conn, pop3.ClientOptions{
+	c, err := pop3.NewClient(ctx, conn, pop3.ClientOptions{
 		ReadTimeout: u.options.ReplyTimeout,
 		ListTimeout: u.options.ListTimeout,
 		MaxMessages: u.options.MaxMessages,
@@ -57,22 +60,34 @@ func (u *Upstream) dialOne(ctx context.Context, address string) (*line, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &line{Client: client, address: address}
+	l := &line{Client: c, address: address, declared: u.options.Neutral}
 	if err := u.prepare(ctx, l); err != nil {
-		_ = client.Close()
+		_ = c.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
-// connect dials, and begins TLS where it is implicit.
-func (u *Upstream) connect(ctx context.Context, address string) (net.Conn, error) {
-	if u.options.Security == ImplicitTLS {
-		dialer := tls.Dialer{Config: u.tlsFor(address)}
-		return dialer.DialContext(ctx, "tcp", address)
-	}
+// connect dials, says who the client is, and begins TLS where it is implicit.
+func (u *Upstream) connect(ctx context.Context, address string, client netip.AddrPort) (net.Conn, error) {
 	var dialer net.Dialer
-	return dialer.DialContext(ctx, "tcp", address)
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if err := u.sendProxy(conn, client); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	if u.options.Security != ImplicitTLS {
+		return conn, nil
+	}
+	secure := tls.Client(conn, u.tlsFor(address))
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secure, nil
 }
 
 // prepare begins TLS by STLS, which is never optional, and learns what the

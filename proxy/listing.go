@@ -21,6 +21,8 @@ type listing struct {
 	// said has the server's own UIDL of the messages that had to be given
 	// another, by number.
 	said map[uint32]string
+	// repeated: the server gave some messages the same name.
+	repeated bool
 }
 
 // Messages lists the maildrop by LIST and UIDL, at the first call.
@@ -35,14 +37,16 @@ func (m *Mailbox) Messages(ctx context.Context) ([]upstream.Message, error) {
 	if err != nil {
 		return nil, &upstream.Error{Kind: kindOf(err, updating), Doing: "list the maildrop", Err: err}
 	}
+	m.compare()
 	return m.listing.messages, nil
 }
 
 func (m *Mailbox) list(ctx context.Context) (*listing, error) {
 	sizes, names, err := m.line.ListUIDL(ctx)
+	known := m.upstream.caps.knows(m.line.address)
 	var refused *pop3.ReplyError
-	if errors.As(err, &refused) && refused.Command == "UIDL" && refused.Code == "" && !m.line.caps.Has("UIDL") {
-		return newListing(sizes, nil)
+	if errors.As(err, &refused) && refused.Command == "UIDL" && refused.Code == "" && !m.line.caps.Has("UIDL") && !known.uidl {
+		return m.listByHeaders(ctx, sizes)
 	}
 	if err != nil {
 		return nil, err
@@ -50,13 +54,17 @@ func (m *Mailbox) list(ctx context.Context) (*listing, error) {
 	if names == nil {
 		names = []pop3.Identified{}
 	}
-	return newListing(sizes, names)
+	if len(names) > 0 && !known.uidl {
+		m.upstream.caps.learn(m.line.address, func(f *facts) { f.uidl = true })
+	}
+	return newListing(sizes, names, otherUIDL)
 }
 
 // newListing joins both lists by number. LIST says which messages there are;
 // names is nil if the server has no UIDL, and otherwise must have them all, for
-// a client would take a message without one for new at every visit.
-func newListing(sizes []pop3.Listed, names []pop3.Identified) (*listing, error) {
+// a message without one would be fetched again each time. another renames what
+// needs another name.
+func newListing(sizes []pop3.Listed, names []pop3.Identified, another renamer) (*listing, error) {
 	l := &listing{messages: make([]upstream.Message, len(sizes))}
 	slices.SortFunc(sizes, func(a, b pop3.Listed) int { return cmp.Compare(a.Number, b.Number) })
 	slices.SortFunc(names, func(a, b pop3.Identified) int { return cmp.Compare(a.Number, b.Number) })
@@ -73,14 +81,18 @@ func newListing(sizes []pop3.Listed, names []pop3.Identified) (*listing, error) 
 		}
 		l.messages[i].UIDL = names[0].UIDL
 	}
-	l.rename()
+	l.rename(another)
 	return l, nil
 }
 
+// A renamer makes another name of one that some other message has, or that no
+// client could bear. It is asked with rising occurrences, from 1, until the name
+// is free.
+type renamer func(said string, occurrence int) string
+
 // rename gives another UIDL to messages whose own a client could not bear or
-// would take for another message's: a hash of it and of its occurrence, which
-// is as lasting as the server's own.
-func (l *listing) rename() {
+// would take for another message's; it is as lasting as the server's own.
+func (l *listing) rename(another renamer) {
 	taken := make(map[string]bool, len(l.messages))
 	for i := range l.messages {
 		m := &l.messages[i]
@@ -92,11 +104,16 @@ func (l *listing) rename() {
 			l.said = map[uint32]string{}
 		}
 		l.said[m.ID.UID] = m.UIDL
+		l.repeated = l.repeated || taken[m.UIDL]
+		taken[m.UIDL] = true
 	}
 	for i := range l.messages {
-		if said, ok := l.said[l.messages[i].ID.UID]; ok {
-			l.messages[i].UIDL = otherUIDL(said, taken)
+		m := &l.messages[i]
+		said, ok := l.said[m.ID.UID]
+		for occurrence := 1; ok && (m.UIDL == said || taken[m.UIDL]); occurrence++ {
+			m.UIDL = another(said, occurrence)
 		}
+		taken[m.UIDL] = true
 	}
 }
 
@@ -106,15 +123,10 @@ func validUIDL(s string) bool {
 	return len(s) > 0 && len(s) <= 70 && !odd
 }
 
-func otherUIDL(said string, taken map[string]bool) string {
-	for occurrence := 1; ; occurrence++ {
-		sum := sha256.Sum256([]byte(said + "\x00" + strconv.Itoa(occurrence)))
-		uidl := hex.EncodeToString(sum[:])
-		if !taken[uidl] {
-			taken[uidl] = true
-			return uidl
-		}
-	}
+// otherUIDL is a hash of what the server said, and of the occurrence.
+func otherUIDL(said string, occurrence int) string {
+	sum := sha256.Sum256([]byte(said + "\x00" + strconv.Itoa(occurrence)))
+	return hex.EncodeToString(sum[:])
 }
 
 func (l *listing) index(number uint32) (int, bool) {
@@ -134,8 +146,11 @@ func (l *listing) size(id upstream.ID) int64 {
 	return l.messages[i].Size
 }
 
-// hasUIDL tells whether the server has unique identifiers at all.
-func (l *listing) hasUIDL() bool { return len(l.messages) > 0 && l.messages[0].UIDL != "" }
+// unprovable tells whether a later session could not prove of every message
+// which one it is: there are no names, or repeated ones.
+func (l *listing) unprovable() bool {
+	return l == nil || l.repeated || len(l.messages) > 0 && l.messages[0].UIDL == ""
+}
 
 // uidl is what the server itself called a message.
 func (l *listing) uidl(m upstream.Message) string {

@@ -56,12 +56,12 @@ func TestMessagesWithoutUIDL(t *testing.T) {
 
 func TestListingsDisagree(t *testing.T) {
 	sizes := []pop3.Listed{{Number: 3, Size: 30}, {Number: 1, Size: 10}}
-	l, err := newListing(sizes, []pop3.Identified{{Number: 4, UIDL: "d"}, {Number: 3, UIDL: "c"}, {Number: 2, UIDL: "b"}, {Number: 1, UIDL: "a"}})
+	l, err := newListing(sizes, []pop3.Identified{{Number: 4, UIDL: "d"}, {Number: 3, UIDL: "c"}, {Number: 2, UIDL: "b"}, {Number: 1, UIDL: "a"}}, otherUIDL)
 	if err != nil || len(l.messages) != 2 || l.messages[0].UIDL != "a" || l.messages[1].UIDL != "c" || l.messages[1].Size != 30 {
 		t.Errorf("UIDL lists more: %v, %v", l, err)
 	}
 	for _, names := range [][]pop3.Identified{{}, {{Number: 1, UIDL: "a"}}, {{Number: 3, UIDL: "c"}}, {{Number: 2, UIDL: "b"}, {Number: 4, UIDL: "d"}}} {
-		if l, err := newListing(sizes, names); err == nil {
+		if l, err := newListing(sizes, names, otherUIDL); err == nil {
 			t.Errorf("%v leaves out a message: %v", names, l.messages)
 		}
 	}
@@ -75,7 +75,7 @@ func TestOddUIDLs(t *testing.T) {
 		sizes = append(sizes, pop3.Listed{Number: i + 1})
 		names = append(names, pop3.Identified{Number: i + 1, UIDL: uidl})
 	}
-	l, err := newListing(sizes, names)
+	l, err := newListing(sizes, names, otherUIDL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestOddUIDLs(t *testing.T) {
 			t.Errorf("%q became %q", said[i], m.UIDL)
 		}
 	}
-	again, err := newListing(sizes, names)
+	again, err := newListing(sizes, names, otherUIDL)
 	if err != nil || !reflect.DeepEqual(again.messages, l.messages) {
 		t.Error("the same UIDLs are renamed differently the next time")
 	}
@@ -109,7 +109,7 @@ func TestFind(t *testing.T) {
 			sizes = append(sizes, pop3.Listed{Number: i + 1, Size: int64(n)})
 			names = append(names, pop3.Identified{Number: i + 1, UIDL: uidl})
 		}
-		l, err := newListing(sizes, names)
+		l, err := newListing(sizes, names, otherUIDL)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestFind(t *testing.T) {
 	if got := before.find(now); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	nameless, err := newListing([]pop3.Listed{{Number: 1, Size: 1}}, nil)
+	nameless, err := newListing([]pop3.Listed{{Number: 1, Size: 1}}, nil, otherUIDL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func BenchmarkListing(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := newListing(sizes, names); err != nil {
+		if _, err := newListing(sizes, names, otherUIDL); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/restante-mail/restante/upstream"
+	"github.com/restante-mail/restante/upstream/readahead"
 )
 
 // A Mailbox is one maildrop. If its connection is lost between two messages it
@@ -21,9 +22,19 @@ type Mailbox struct {
 	closed   bool
 	noTop    bool // TOP was refused and RETR was not
 	listing  *listing
+	counted  *count // what STAT said
 	// moved has today's number of each message by the one in its ID; nil as
 	// long as they are the same.
 	moved map[uint32]place
+
+	course     readahead.Course
+	pending    []pending // asked for and not read, in order
+	held       int64     // of the read-ahead budget, for them
+	last       int       // index into course.Order of what was asked for ahead last
+	beforeWait func()
+	// retrieved are the numbers that were asked for by RETR in this session of
+	// a server that may have noticed, and whether the client has the message.
+	retrieved map[int]bool
 }
 
 // A place is where a message is after signing in anew.
@@ -42,6 +53,7 @@ func (m *Mailbox) Close() error {
 	}
 	m.closed = true
 	_ = m.line.Close()
+	m.forgetPending()
 	return nil
 }
 
@@ -61,8 +73,10 @@ func (m *Mailbox) attempt(ctx context.Context, do func() error) error {
 	if m.line.Err() == nil || err == nil || ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
-	m.upstream.options.Log.WithField("session", m.login.Session).WithError(err).
-		Info("POP3 upstream hung up; signing in anew")
+	if !errors.Is(err, errDropped) {
+		m.upstream.options.Log.WithField("session", m.login.Session).WithError(err).
+			Info("POP3 upstream hung up; signing in anew")
+	}
 	if err := m.reopen(ctx); err != nil {
 		return err
 	}
@@ -73,6 +87,9 @@ func (m *Mailbox) attempt(ctx context.Context, do func() error) error {
 // connection, and with it the lock, is ours no more.
 func (m *Mailbox) reopen(ctx context.Context) error {
 	_ = m.line.Close()
+	m.forgetPending()
+	m.retrieved = nil
+	m.willWait()
 	l, err := m.upstream.signIn(ctx, m.login)
 	for _, wait := range m.upstream.lockWaits {
 		if err == nil || upstream.KindOf(err) != upstream.InUse {
@@ -89,7 +106,14 @@ func (m *Mailbox) reopen(ctx context.Context) error {
 		return fmt.Errorf("sign in anew: %w", err)
 	}
 	m.line = l
+	m.line.BeforeRead(m.beforeWait)
 	return m.relocate(ctx)
+}
+
+func (m *Mailbox) willWait() {
+	if m.beforeWait != nil {
+		m.beforeWait()
+	}
 }
 
 // relocate finds the listed messages in a new session's numbers.

@@ -16,6 +16,34 @@ const memoryTime = 5 * time.Minute
 type memory struct {
 	mu    sync.Mutex
 	known map[string]remembered
+	facts map[string]facts
+}
+
+// facts are what a server has shown of itself. They are kept as long as the
+// Upstream is.
+type facts struct {
+	uidl      bool // UIDL has worked
+	wrongStat bool // STAT and LIST disagree
+	deaf      bool // it was logged that it does not want to hear of clients
+}
+
+// knows returns what is known of a server.
+func (m *memory) knows(address string) facts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.facts[address]
+}
+
+// learn adds to what is known of a server.
+func (m *memory) learn(address string, add func(*facts)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.facts[address]
+	add(&f)
+	if m.facts == nil {
+		m.facts = map[string]facts{}
+	}
+	m.facts[address] = f
 }
 
 type remembered struct {

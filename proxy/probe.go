@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 // Probe connects, with TLS as configured, and tells what the server announces.
 // It does not sign in.
 func (u *Upstream) Probe(ctx context.Context) (upstream.Report, error) {
-	l, err := u.dial(ctx)
+	l, err := u.dial(ctx, netip.AddrPort{})
 	if err != nil {
 		return upstream.Report{}, err
 	}

@@ -12,8 +12,10 @@
 // POP3 has no \Seen. RETR itself is what the server has noticed, if it notices
 // anything, so that MarkSeen has nothing left to do and succeeds.
 //
-// A server without UIDL gives messages without UIDL. It is not a read-ahead, a
-// cache or a pool: each mailbox is one connection.
+// Messages are read ahead by pipelined RETRs where RETR has no consequences
+// upstream. A server without UIDL has its messages named by a hash of their
+// headers, and one without TOP too gives them no names. It is not a cache or a
+// pool: each mailbox is one connection.
 package proxy
 
 import (
@@ -28,6 +30,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/restante-mail/restante/upstream"
+	"github.com/restante-mail/restante/upstream/readahead"
 )
 
 // Security is how the connection to the server is protected.
@@ -57,6 +60,18 @@ type Options struct {
 	// Pipelining: the server takes pipelined commands though it does not
 	// announce it.
 	Pipelining bool
+	// Neutral declares that RETR has no consequences of its own in the server,
+	// or that it has; nil: believe CAPA. It decides whether messages are read
+	// ahead of the client. EXPIRE 0 overrules it.
+	Neutral *bool
+	// ReadAhead bounds what all sessions together have asked for ahead of their
+	// clients, in octets; negative: nothing. Default 256 MiB.
+	ReadAhead int64
+	// APOP signs in by APOP, so that no password is sent; the server must have a
+	// timestamp in its greeting.
+	APOP bool
+	// Tell is how the server learns the client's address.
+	Tell Tell
 	// Log hears of what was worked around; nil: nobody does.
 	Log logrus.FieldLogger
 	// Hooks are for metrics. A POP3 server's listing is no folder's, and not
@@ -68,14 +83,18 @@ type Options struct {
 type Upstream struct {
 	options Options
 	caps    memory
+	budget  *readahead.Budget
+	octets  octets
 	// lockWaits are the pauses before signing in anew is tried again while the
 	// server still holds the lock of the connection that we dropped ourselves.
 	lockWaits []time.Duration
 }
 
 var (
-	_ upstream.Server  = (*Upstream)(nil)
-	_ upstream.Mailbox = (*Mailbox)(nil)
+	_ upstream.Server    = (*Upstream)(nil)
+	_ upstream.Mailbox   = (*Mailbox)(nil)
+	_ upstream.Predictor = (*Mailbox)(nil)
+	_ upstream.Counter   = (*Mailbox)(nil)
 )
 
 // New checks the options. It does not connect.
@@ -88,8 +107,8 @@ func New(options Options) (*Upstream, error) {
 			return nil, fmt.Errorf("POP3 upstream: address %q is not host:port: %w", address, err)
 		}
 	}
-	if options.Security > Plain {
-		return nil, fmt.Errorf("POP3 upstream: unknown security %d", options.Security)
+	if options.Security > Plain || options.Tell > TellProxyV1 {
+		return nil, fmt.Errorf("POP3 upstream: unknown security %d, or way to tell %d", options.Security, options.Tell)
 	}
 	options.Addresses = slices.Clone(options.Addresses)
 	if options.DialTimeout <= 0 {
@@ -100,7 +119,10 @@ func New(options Options) (*Upstream, error) {
 		silent.SetOutput(io.Discard)
 		options.Log = silent
 	}
-	return &Upstream{options: options, lockWaits: []time.Duration{
+	if options.ReadAhead == 0 {
+		options.ReadAhead = defaultReadAhead
+	}
+	return &Upstream{options: options, budget: readahead.NewBudget(options.ReadAhead), lockWaits: []time.Duration{
 		50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond,
 		400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond,
 	}}, nil

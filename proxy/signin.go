@@ -40,11 +40,14 @@ func (u *Upstream) open(ctx context.Context, login upstream.Login) (upstream.Mai
 
 // signIn gives a connection in TRANSACTION state, or an *upstream.Error.
 func (u *Upstream) signIn(ctx context.Context, login upstream.Login) (*line, error) {
-	l, err := u.dial(ctx)
+	l, err := u.dial(ctx, clientOf(login))
 	if err != nil {
 		return nil, err
 	}
-	if err := l.signIn(ctx, login); err != nil {
+	if err = u.announce(ctx, l, login); err == nil {
+		err = u.authenticate(ctx, l, login)
+	}
+	if err != nil {
 		_ = l.Close()
 		u.caps.forget(l.address)
 		return nil, &upstream.Error{Kind: kindOf(err, signingIn), Doing: "sign in", Err: err}
@@ -54,6 +57,20 @@ func (u *Upstream) signIn(ctx context.Context, login upstream.Login) (*line, err
 
 // errNoMechanism is a refusal of ours: the server was told nothing.
 var errNoMechanism = errors.New("the server announces no way to sign in that fits")
+
+// authenticate signs in by what is configured and announced.
+func (u *Upstream) authenticate(ctx context.Context, l *line, login upstream.Login) error {
+	if !u.options.APOP || login.Bearer {
+		return l.signIn(ctx, login)
+	}
+	if login.Identity != "" {
+		return fmt.Errorf("%w: APOP cannot act for another user", errNoMechanism)
+	}
+	if l.Timestamp() == "" {
+		return fmt.Errorf("%w: APOP is demanded, and the greeting has no timestamp", errNoMechanism)
+	}
+	return l.APOP(ctx, login.User, login.Secret)
+}
 
 func (l *line) signIn(ctx context.Context, login upstream.Login) error {
 	if login.Bearer {

@@ -39,6 +39,8 @@ type Login struct {
 	// Client is the address of the POP3 client, to tell upstream servers that
 	// are trusted with it; it may be the zero Addr.
 	Client netip.Addr
+	// ClientPort is the port at that address; 0 if it is not known.
+	ClientPort uint16
 	// Session is the session's ID, for the log.
 	Session string
 	// Folders that make up the maildrop, in order; none means INBOX alone. A
@@ -75,6 +77,13 @@ type Mailbox interface {
 	Apply(ctx context.Context, changes []Change) []Result
 	// Close lets go of the connection. Without Apply nothing was changed.
 	Close() error
+}
+
+// A Counter is a Mailbox that can count its messages without listing them.
+type Counter interface {
+	// Count returns the number of messages and their octets as Messages would
+	// list them; ok is false if only Messages can tell.
+	Count(ctx context.Context) (messages int, octets int64, ok bool, err error)
 }
 
 // A Predictor is a Mailbox that can ask the server for messages before the
