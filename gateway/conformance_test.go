@@ -17,9 +17,7 @@ import (
 	"github.com/restante-mail/restante/memimap"
 	"github.com/restante-mail/restante/peertest"
 	"github.com/restante-mail/restante/policy"
-	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/pop3/pop3test"
-	"github.com/restante-mail/restante/proxy"
 	"github.com/restante-mail/restante/secret"
 	"github.com/restante-mail/restante/upstream"
 )
@@ -137,20 +135,5 @@ func TestConformanceOverDovecot(t *testing.T) {
 				return all
 			},
 		}
-	})
-}
-
-func TestConformanceOverPOP3(t *testing.T) {
-	pop3test.Run(t, func(t *testing.T, messages [][]byte) pop3test.Fixture {
-		box := pop3test.NewMemory(messages...)
-		legacy := &pop3.Server{Backend: box}
-		address := serve(t, legacy.Serve, func() { _ = legacy.Shutdown(t.Context()) })
-		server, err := proxy.New(proxy.Options{Addresses: []string{address}, Security: proxy.Plain})
-		if err != nil {
-			t.Fatal(err)
-		}
-		fixture := box.Fixture()
-		fixture.Backend = over(server, nil)
-		return fixture
 	})
 }

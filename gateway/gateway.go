@@ -196,7 +196,7 @@ func upstreamLogin(route Route, peer pop3.Peer, cred pop3.Credentials) upstream.
 	return upstream.Login{
 		User: route.User, Secret: cred.Secret,
 		Bearer: cred.Mechanism == "XOAUTH2" || cred.Mechanism == "OAUTHBEARER",
-		Client: address(peer.Remote), Session: peer.ID, Folders: route.Policy.Folders,
+		Client: address(peer.Remote), ClientPort: port(peer.Remote), Session: peer.ID, Folders: route.Policy.Folders,
 		NeedSeen: route.Policy.UnseenOnly,
 		NoDates:  route.Policy.MaxAge == 0 && !route.needsState(), NeedQuota: route.Policy.NeedsQuota(),
 	}
@@ -217,6 +217,14 @@ func (g *Gateway) now() time.Time {
 		return g.Now()
 	}
 	return time.Now()
+}
+
+// port is the client's port, or 0.
+func port(a net.Addr) uint16 {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Port()
+	}
+	return 0
 }
 
 // address is the client's IP address, or the zero Addr for a connection that

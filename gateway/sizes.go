@@ -18,6 +18,7 @@ import (
 type sizes struct {
 	mu    sync.Mutex
 	known map[store.FolderKey]map[messageName]int64
+	wrong map[store.FolderKey]bool // the upstream says otherwise of some message
 	count int
 }
 
@@ -31,15 +32,19 @@ type messageName struct {
 	uidl string
 }
 
-func newSizes() sizes { return sizes{known: map[store.FolderKey]map[messageName]int64{}} }
+func newSizes() sizes {
+	return sizes{known: map[store.FolderKey]map[messageName]int64{}, wrong: map[store.FolderKey]bool{}}
+}
 
-func (s *sizes) learn(folder store.FolderKey, name messageName, octets int64) {
+// learn remembers a true size, and whether the upstream's is another.
+func (s *sizes) learn(folder store.FolderKey, name messageName, octets int64, wrong bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.count >= maxSizes {
 		for any, sizes := range s.known { // whichever comes first: all are equally cheap to learn again
 			s.count -= len(sizes)
 			delete(s.known, any)
+			delete(s.wrong, any)
 			break
 		}
 	}
@@ -49,6 +54,16 @@ func (s *sizes) learn(folder store.FolderKey, name messageName, octets int64) {
 	before := len(s.known[folder])
 	s.known[folder][name] = octets
 	s.count += len(s.known[folder]) - before
+	if wrong {
+		s.wrong[folder] = true
+	}
+}
+
+// corrects tells whether the upstream is known to be wrong about some message.
+func (s *sizes) corrects(folder store.FolderKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wrong[folder]
 }
 
 // of returns what is known of a folder; the map is a copy.
@@ -124,7 +139,7 @@ func (s *session) learn(m *upstream.Message, octets int64) {
 	if !ok {
 		return
 	}
-	s.gateway.Shared.sizes.learn(s.folderKey(m.ID.Folder), name, octets)
+	s.gateway.Shared.sizes.learn(s.folderKey(m.ID.Folder), name, octets, m.Size != octets)
 	if m.Size == octets || name.uid == 0 || s.gateway.Shared.Store == nil {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A CourierServer is Courier's pop3d on loopback. Signing in is done here, for
@@ -126,22 +127,32 @@ func (s *CourierServer) Deliver(user string, messages ...[]byte) {
 	}
 }
 
-// Messages are what is stored for a user, in the order of delivery.
+// Messages are what is stored for a user, in the order of delivery, with the line
+// ends of POP3. Courier removes messages after its answer to QUIT, so that the end
+// of all sessions is waited for.
 func (s *CourierServer) Messages(user string) (all [][]byte) {
 	s.t.Helper()
-	found, err := filepath.Glob(filepath.Join(s.maildir(user), "cur", "*"))
-	fresh, _ := filepath.Glob(filepath.Join(s.maildir(user), "new", "*"))
-	if err != nil {
-		s.t.Fatalf("%v", err)
+	for deadline := time.Now().Add(stopTime); s.connections() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("Courier's sessions do not end")
+		}
 	}
-	for _, path := range append(found, fresh...) { // what is new came last
+	old, _ := filepath.Glob(filepath.Join(s.maildir(user), "cur", "*"))
+	fresh, _ := filepath.Glob(filepath.Join(s.maildir(user), "new", "*"))
+	for _, path := range append(old, fresh...) { // what is new came last
 		m, err := os.ReadFile(path)
 		if err != nil {
 			s.t.Fatalf("%v", err)
 		}
-		all = append(all, m)
+		all = append(all, bytes.ReplaceAll(m, []byte("\n"), []byte("\r\n")))
 	}
 	return all
+}
+
+func (s *CourierServer) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
 }
 
 func (s *CourierServer) stop() {

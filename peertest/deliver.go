@@ -125,6 +125,22 @@ func (d *DovecotServer) Messages(user, folder string) []Message {
 	return c.Fetch()
 }
 
+// Files are the messages of a Maildir folder as they are stored, in the order of
+// delivery.
+func (d *DovecotServer) Files(user, folder string) (all [][]byte) {
+	d.t.Helper()
+	old, _ := filepath.Glob(filepath.Join(d.maildir(user, folder), "cur", "*"))
+	fresh, _ := filepath.Glob(filepath.Join(d.maildir(user, folder), "new", "*"))
+	for _, path := range append(old, fresh...) { // what is new came last
+		m, err := os.ReadFile(path)
+		if err != nil {
+			d.t.Fatalf("%v", err)
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
 // GenerateFile writes a message of about size octets to a file that
 // DeliverFile can link to, and returns its path and true size. The text is
 // CRLF lines of 76 octets, one in a hundred with a leading dot.

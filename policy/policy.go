@@ -200,6 +200,12 @@ func (p Policy) NeedsState() bool {
 	return p.OnRetrieve.Do == Hide || p.OnDelete.Do == Hide || p.Newest > 0 || p.FromNowOn || len(p.Retain) > 0 || p.NeedsQuota()
 }
 
+// ShowsAll tells whether nothing about a message decides if it is shown or what
+// becomes of it, but what the client does.
+func (p Policy) ShowsAll() bool {
+	return !p.NeedsState() && p.OnlyInbox() && !p.UnseenOnly && p.MaxAge == 0 && p.MaxSize == 0
+}
+
 // NeedsFirst tells whether it matters what was there at the first listing.
 func (p Policy) NeedsFirst() bool { return p.FromNowOn || p.remembersArrival() }
 

@@ -102,3 +102,10 @@ func (c *Client) Next(ctx context.Context) (*ClientBody, error) {
 	c.body = b
 	return b, nil
 }
+
+// AnswerFollows tells whether what comes next begins like an answer to a
+// command. It waits for it, and takes nothing.
+func (c *Client) AnswerFollows() bool {
+	ahead, err := c.reader().Peek(len("+OK"))
+	return err == nil && (string(ahead) == "+OK" || string(ahead) == "-ER")
+}

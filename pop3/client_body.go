@@ -65,6 +65,27 @@ func clientMessage(command string, n int, more ...int) (string, error) {
 	return clientCommand(command, append([]int{n}, more...)...)
 }
 
+// Empty tells, before the first Read, whether the terminator is all there is. It
+// waits for the first octets.
+func (b *ClientBody) Empty() bool {
+	input := b.c.reader()
+	ahead, err := input.Peek(len(".\n"))
+	if err != nil || ahead[0] != '.' {
+		return false // whatever it is, Read will find it
+	}
+	if ahead[1] == '\n' {
+		return b.lone
+	}
+	ahead, err = input.Peek(len(".\r\n"))
+	return err == nil && string(ahead) == ".\r\n"
+}
+
+// TakeDot makes the first line, if it is a dot, a part of the message: Dovecot
+// and Courier do not stuff a dot that is the very first octet. To be called
+// before the first Read, if the message is known not to be empty and nothing
+// else is on its way: otherwise what follows could pass for other answers.
+func (b *ClientBody) TakeDot() { b.start = false }
+
 // Read un-stuffs dots run by run. It waits for the server only while it has
 // nothing to give.
 func (b *ClientBody) Read(p []byte) (n int, err error) {
@@ -154,6 +175,9 @@ func (b *ClientBody) skip(input *bufio.Reader, n int) error {
 func (b *ClientBody) finish(input *bufio.Reader, terminator int) error {
 	if err := b.skip(input, terminator); err != nil {
 		return err
+	}
+	if len(b.c.asked) == 0 && input.Buffered() > 0 { // then it may not have been the end
+		return b.broke(fmt.Errorf("%w: data behind the end of a message", ErrMalformed))
 	}
 	b.c.body = nil
 	b.c.deadline = time.Time{}

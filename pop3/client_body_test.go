@@ -2,10 +2,12 @@ package pop3
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -193,6 +195,7 @@ func FuzzClientUnstuff(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			c.asked = []Ask{{2, -1}} // so that something may follow
 			got, err := readSteps(body, 1+max(0, size)%70000)
 			if (err == nil) != whole || whole && string(got) != want || !strings.HasPrefix(want, string(got)) {
 				t.Fatalf("end %q: got %q, %v; want %q, whole %v", end, got, err, want, whole)
@@ -222,7 +225,7 @@ func FuzzClient(f *testing.F) {
 		"+OK\r\n", "-ERR [IN-USE]\r\n", "+OK <a@b>\r\n+OK\r\n+OK 2 3\r\n", "+OK\r\n1 2\r\n.\r\n", "+OK\r\n..\r\n.\r\n",
 		"+OK\r\nTOP\r\nPIPELINING\r\n.\r\n", "+ \r\n+ \r\n", "+OK\n1 a\n.\n", "1 99999999999999999999\r\n",
 	} {
-		f.Add([]byte(seed), []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 3)
+		f.Add([]byte(seed), []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14}, 3)
 	}
 	f.Fuzz(func(t *testing.T, said, steps []byte, chunk int) {
 		conn := &clientCanned{said: io.MultiReader(strings.NewReader("+OK\r\n"), bytes.NewReader(said)), chunk: max(0, chunk)}
@@ -269,8 +272,29 @@ func hostileStep(t *testing.T, c *Client, step byte, said []byte) {
 				_ = body.Close()
 			}
 		},
+		func() { hostileAsks(ctx, c) },
+		func() { _ = c.XClient(ctx, netip.MustParseAddrPort("192.0.2.1:1")) },
+		func() { _ = c.APOP(ctx, "a", clientTestToken) },
 	}
 	steps[int(step)%len(steps)]()
+}
+
+// hostileAsks pipelines.
+func hostileAsks(ctx context.Context, c *Client) {
+	c.options.Pipelining = true
+	_ = c.Ask(ctx, Ask{1, -1}, Ask{2, 0}, Ask{3, -1})
+	for len(c.Asked()) > 0 {
+		body, err := c.Next(ctx)
+		if err != nil {
+			continue
+		}
+		if body.Empty() {
+			body.TakeDot()
+		}
+		_, _ = readSteps(body, 10)
+		_ = c.AnswerFollows()
+		_ = body.Close()
+	}
 }
 
 func BenchmarkClientUnstuff(b *testing.B) {

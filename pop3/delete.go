@@ -41,8 +41,8 @@ func (c *conn) noop(string) error {
 func (c *conn) last(string) error {
 	m := &c.maildrop
 	if knower, ok := m.session.(LastKnower); ok && !m.knowLast {
-		if err := c.flush(); err != nil {
-			return c.lost(err)
+		if err := c.load(); err != nil { // what was retrieved has a number only in a list
+			return err
 		}
 		ctx, cancel := c.backendContext()
 		defer cancel()

@@ -74,7 +74,7 @@ func (l *line) neutral() bool {
 // before the client does. If it then goes elsewhere the connection may have to
 // be dropped, and without UIDLs nothing could be found again.
 func (m *Mailbox) mayAhead(a pop3.Ask) bool {
-	if !m.line.Pipelining() || m.listing.unprovable() {
+	if !m.line.Pipelining() || m.listing.unprovable() || m.upstream.caps.knows(m.line.address).short {
 		return false
 	}
 	return a.Lines >= 0 || m.line.neutral()

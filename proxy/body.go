@@ -18,20 +18,23 @@ const closeLimit = 256 << 10
 // Open reads a message by RETR, or by TOP if only a part is wanted and the
 // server has it. A body that was cut cannot be resumed over POP3.
 func (m *Mailbox) Open(ctx context.Context, id upstream.ID, part upstream.Part) (io.ReadCloser, error) {
-	m.course.Visit(m.course.Find(id), part.Lines)
+	m.course.Visit(m.course.Find(id), linesOf(part))
 	r := &reader{mailbox: m, doing: fmt.Sprintf("read message %d", id.UID), whole: part.Lines < 0}
 	err := m.attempt(ctx, func() error {
 		n, err := m.number(id)
 		if err != nil {
 			return err
 		}
-		return m.read(ctx, r, pending{ask: pop3.Ask{Number: n, Lines: part.Lines}, size: m.listing.size(id)})
+		return m.read(ctx, r, pending{ask: pop3.Ask{Number: n, Lines: linesOf(part)}, size: m.listing.size(id)})
 	})
 	if err != nil {
 		return nil, &upstream.Error{Kind: kindOf(err, reading), Doing: r.doing, Err: err}
 	}
 	return r, nil
 }
+
+// linesOf is what a server is asked for. Courier's numbers wrap at 2^31.
+func linesOf(part upstream.Part) int { return min(part.Lines, math.MaxInt32) }
 
 // read takes the message if it is on its way, or asks for it. A server that did
 // not announce TOP and refuses it is asked for all of the message; if it gives
@@ -64,8 +67,16 @@ func (m *Mailbox) fetch(ctx context.Context, r *reader, want pending) error {
 			return err
 		}
 	}
-	r.pending, r.body, err = m.next(ctx)
-	return err
+	if r.pending, r.body, err = m.next(ctx); err != nil || r.size == 0 || !r.body.Empty() {
+		return err
+	}
+	if len(m.pending) > 0 { // what comes next may be this message's, and is asked for anew, alone
+		m.course.Fault()
+		m.drop(errEmpty)
+		return errEmpty
+	}
+	r.body.TakeDot()
+	return nil
 }
 
 // A reader is a message on its way. Every error it gives is an
@@ -85,8 +96,8 @@ var (
 	// octet, so that a message that begins with a line of one dot looks like an
 	// empty one, and its rest like answers to commands.
 	errEmpty = errors.New("the server sent nothing of a message that is not empty")
-	// errShort: the same may be so of a dot elsewhere. Some servers' sizes are
-	// too large, so that the message itself may be all there is.
+	// errShort: the same may be so of a dot elsewhere; but some servers' sizes are
+	// just too large.
 	errShort = errors.New("the server sent less of a message than it announced, so that what comes behind it cannot be trusted")
 )
 
@@ -116,8 +127,22 @@ func (r *reader) ended() error {
 		m.drop(errEmpty)
 		return errEmpty
 	case octets < r.size && r.ask.Lines < 0 && len(m.pending) > 0:
-		m.course.Fault()
-		m.drop(errShort)
+		return r.short()
+	}
+	return io.EOF
+}
+
+// short: the message may have ended at a dot that the server forgot to stuff. If
+// what follows is no answer, it has. Otherwise its sender may have meant it to
+// pass for one: the answers behind it are not believed, and from this server
+// nothing is read ahead any more.
+func (r *reader) short() error {
+	m := r.mailbox
+	answer := m.line.AnswerFollows()
+	m.upstream.caps.learn(m.line.address, func(f *facts) { f.short = true })
+	m.drop(errShort)
+	if !answer {
+		return errShort
 	}
 	return io.EOF
 }

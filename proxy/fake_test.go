@@ -46,6 +46,7 @@ type fake struct {
 	// "" is the ordinary one.
 	instead  func(session int, command string) string
 	messages []*fakeMessage
+	stat     string // the answer to STAT; "" is +OK alone
 	said     []string
 	sessions int
 }
@@ -215,6 +216,10 @@ func (s *fakeSession) ordinary(line string) string {
 		return s.message(command, argument)
 	case "AUTH":
 		return "+ \r\n"
+	case "STAT":
+		if s.fake.stat != "" {
+			return s.fake.stat
+		}
 	}
 	return "+OK\r\n"
 }
@@ -259,7 +264,13 @@ var alice = upstream.Login{User: "alice", Secret: secret.New("secret"), Session:
 // open signs in to the fake, which must work.
 func (f *fake) open(t *testing.T) *Mailbox {
 	t.Helper()
-	m, err := f.upstream(t).Open(t.Context(), alice)
+	return f.openAt(t, f.upstream(t))
+}
+
+// openAt signs in to the fake by an Upstream that knows it perhaps.
+func (f *fake) openAt(t *testing.T, u *Upstream) *Mailbox {
+	t.Helper()
+	m, err := u.Open(t.Context(), alice)
 	if err != nil {
 		t.Fatal(err)
 	}

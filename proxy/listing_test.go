@@ -29,28 +29,56 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// Without UIDL messages are named by their headers; without TOP too, not at all.
 func TestMessagesWithoutUIDL(t *testing.T) {
 	for _, test := range []struct {
-		caps, answer string
-		wrong        bool
+		caps, uidl, top string
+		named, wrong    bool
 	}{
-		{"", "-ERR unknown command", false},
-		{"USER TOP", "-ERR", false},
-		{"USER TOP", "-ERR [SYS/TEMP] not now", true}, // or every message would look new
-		{fullCaps, "-ERR not now", true},
+		{"", "-ERR unknown command", "", true, false},
+		{"USER TOP", "-ERR", "", true, false},
+		{"", "-ERR unknown command", "-ERR unknown command", false, false},
+		{"USER", "-ERR", "", false, false},
+		{"USER TOP", "-ERR [SYS/TEMP] not now", "", false, true}, // or every message would look new
+		{fullCaps, "-ERR not now", "", false, true},
+		{"USER TOP", "-ERR", "-ERR not now", false, true},
+		{"", "-ERR", "-ERR [SYS/TEMP] not now", false, true},
 	} {
 		f := newFake(t, "one\r\n")
 		f.announces(test.caps)
 		f.does(func(_ int, command string) string {
 			if command == "UIDL" {
-				return test.answer + "\r\n"
+				return test.uidl + "\r\n"
+			}
+			if strings.HasPrefix(command, "TOP") && test.top != "" {
+				return test.top + "\r\n"
 			}
 			return ""
 		})
 		got, err := f.open(t).Messages(t.Context())
-		if (err != nil) != test.wrong || err == nil && (len(got) != 1 || got[0].UIDL != "") {
-			t.Errorf("caps %q, %q: %v, %v", test.caps, test.answer, got, err)
+		if (err != nil) != test.wrong || err == nil && (len(got) != 1 || (got[0].UIDL != "") != test.named) {
+			t.Errorf("%+v: %v, %v", test, got, err)
 		}
+	}
+}
+
+// A server whose UIDL has worked once has it: a refusal is a failure.
+func TestUIDLThatWorkedOnce(t *testing.T) {
+	f := newFake(t, "one\r\n")
+	f.announces("")
+	u := f.upstream(t)
+	for session, fails := range []bool{false, true} {
+		m, err := u.Open(t.Context(), alice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fails {
+			f.does(refuse("UIDL", "what?"))
+		}
+		if list, err := m.Messages(t.Context()); (err != nil) != fails {
+			t.Errorf("session %d: %v, %v", session+1, list, err)
+		}
+		_ = m.Close()
 	}
 }
 

@@ -99,12 +99,19 @@ func TestBodyCut(t *testing.T) {
 	}
 }
 
-// An unstuffed dot at the very first octet looks like the end.
+// An unstuffed dot at the very first octet looks like the end, and what follows
+// like answers.
 func TestBodyThatSeemsEmpty(t *testing.T) {
-	f := newFake(t, ".\r\n+OK\r\nevil\r\n")
-	m := f.open(t)
-	if got, err := m.text(t.Context(), m.listed(t)[0].ID); !errors.Is(err, errEmpty) {
-		t.Errorf("read %q, %v", got, err)
+	for _, text := range []string{".\r\n+OK\r\nevil\r\n", ".\r\n", ".x\r\n"} {
+		f := newFake(t, text, "second\r\n", "third\r\n")
+		m := f.open(t)
+		list := m.listed(t)
+		m.Expect(list)
+		for i, want := range []string{text, "second\r\n", "third\r\n"} {
+			if got, err := m.text(t.Context(), list[i].ID); got != want || err != nil {
+				t.Errorf("%q: message %d is %q, %v", text, i+1, got, err)
+			}
+		}
 	}
 }
 

@@ -24,6 +24,7 @@ type memory struct {
 type facts struct {
 	uidl      bool // UIDL has worked
 	wrongStat bool // STAT and LIST disagree
+	short     bool // a message had fewer octets than LIST says
 	deaf      bool // it was logged that it does not want to hear of clients
 }
 
