@@ -135,9 +135,19 @@ type UpstreamTable struct {
 	CredentialBound Duration `toml:"credential_bound"`
 	// MaxIdle is how many connections are kept at most.
 	MaxIdle int `toml:"max_idle"`
-	// TellClient sends the client's address upstream (IMAP ID
-	// x-originating-ip).
-	TellClient bool `toml:"tell_client"`
+	// TellClient is how the server learns the client's address: id (IMAP ID
+	// x-originating-ip), xclient (POP3, Dovecot's command), proxy or proxy-v1
+	// (POP3, the PROXY protocol); left out: it does not.
+	TellClient string `toml:"tell_client"`
+	// Neutral says whether RETR has no consequences of its own in a POP3 server,
+	// so that messages may be read ahead of the client; left out: if the server
+	// announces EXPIRE NEVER.
+	Neutral *bool `toml:"neutral"`
+	// Pipelining: the POP3 server takes pipelined commands though it does not
+	// announce PIPELINING.
+	Pipelining bool `toml:"pipelining"`
+	// APOP signs in to a POP3 server by APOP, which sends no password.
+	APOP bool `toml:"apop"`
 	// Sizes is listed (believe the server until RETR has shown the size) or
 	// exact (read each new message through once, to know its size before LIST
 	// tells it).

@@ -44,8 +44,8 @@ Url = "imaps://b.example.com"
 `, []string{
 		`c.toml: route: there is none, and there are several upstreams; add a [[route]] for each`,
 		`c.toml:6: upstream[0].adresses: unknown key; did you mean "addresses"?`,
-		`c.toml:7: upstream[0].policy: unknown key; known are addresses, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, max_idle, name, server_name, sizes, tell_client, timeout, url, warm_idle`,
-		`c.toml:8: upstream[0].zzzzzz: unknown key; known are addresses, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, max_idle, name, server_name, sizes, tell_client, timeout, url, warm_idle`,
+		`c.toml:7: upstream[0].policy: unknown key; known are addresses, apop, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, max_idle, name, neutral, pipelining, server_name, sizes, tell_client, timeout, url, warm_idle`,
+		`c.toml:8: upstream[0].zzzzzz: unknown key; known are addresses, apop, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, max_idle, name, neutral, pipelining, server_name, sizes, tell_client, timeout, url, warm_idle`,
 		`c.toml:9: limit: unknown key; did you mean "limits"?`,
 		`c.toml:11: upstream[1].Url: unknown key; did you mean "url"?`,
 		`c.toml:12: log.colour: unknown key; known are format, level`,
@@ -224,7 +224,7 @@ list_timeout = "25h"
 sizes = "guessed"
 [[upstream]]
 url = "pop3s://pop.example.com"
-tell_client = true
+tell_client = "id"
 [[route]]
 upstream = "a"
 `, []string{
@@ -245,7 +245,7 @@ upstream = "a"
 		`c.toml:25: upstream[7].timeout: -1s is out of range; write something above 0s, at most 24h`,
 		`c.toml:26: upstream[7].list_timeout: 25h0m0s is out of range; write something above 0s, at most 24h`,
 		`c.toml:27: upstream[7].sizes: "guessed" is not known; write one of listed, exact`,
-		`c.toml:30: upstream[8].tell_client: is for IMAP upstreams only`,
+		`c.toml:30: upstream[8].tell_client: "id" is for IMAP upstreams only`,
 	}},
 	{"routes and policies", good + `[[upstream]]
 name = "old"
@@ -281,7 +281,7 @@ max_age = "-5h"
 		`c.toml:17: route[1].listener[0]: there is no [[listener]] with the name "10.0.0.5:110"`,
 		`c.toml:18: route[1].identity: "{name}@example.com" has braces around something else than {user}, {local} or {domain}`,
 		`c.toml:20: route[2].listener: is empty and matches nobody; leave it out to match all`,
-		`c.toml:22: route[2].policy: policy "gmail-trash" moves or flags messages, which upstream "old" cannot do: it speaks POP3`,
+		`c.toml:22: route[2].policy: policy "gmail-trash" has on_retrieve and on_delete, but upstream "old" speaks POP3, which has no folder to move messages to`,
 		`c.toml:23: route[2].identity: "{user}\a" has control characters`,
 		`c.toml:25: policy.p.preset: "keeep" is not a preset; known are classic, gmail-archive, gmail-trash, keep, keep-days, read-only, recent`,
 		`c.toml:26: policy.p.on_retrieve: "refuse" is not possible here; use one of seen, nothing, hide, archive, trash, expunge, move:FOLDER, flag:KEYWORD`,

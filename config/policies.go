@@ -68,20 +68,7 @@ func (b *builder) routePolicy(path, name string, r *Route) {
 	if len(r.Policy.Retain) > 0 {
 		b.warnf(path, "retain acts only when the client polls: the password is at hand only then; and each new rule waits for restante policy approve")
 	}
-	if u := r.Upstream; u != nil && u.Protocol == POP3 {
-		b.checkOverPOP3(path, r)
-	}
-}
-
-// checkOverPOP3 refuses what a POP3 server cannot do.
-func (b *builder) checkOverPOP3(path string, r *Route) {
-	flags := r.Policy.OnRetrieve.Do == policy.Flag || r.Policy.OnDelete.Do == policy.Flag
-	if key := r.Policy.NeedsUIDs(); key != "" {
-		b.addf(path, "policy %q has %s, which needs IMAP: upstream %q speaks POP3", r.PolicyName, key, r.Upstream.Name)
-	}
-	if r.Policy.NeedsMove() || flags {
-		b.addf(path, "policy %q moves or flags messages, which upstream %q cannot do: it speaks POP3", r.PolicyName, r.Upstream.Name)
-	}
+	b.checkOverPOP3(path, r)
 }
 
 // checkState refuses what cannot do without a memory if there is none.

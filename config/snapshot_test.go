@@ -109,13 +109,13 @@ ca = "ca.pem"
 cert = "cert.pem"
 key = "key.pem"
 server_name = "pop.example.com"
-tell_client = true
+tell_client = "id"
 sizes = "exact"
 `).Upstreams[0]
 	if want := []string{"192.0.2.7:993", "imap2.example.com:993", "[2001:db8::1]:1993"}; !slices.Equal(u.Addresses, want) {
 		t.Errorf("addresses %q", u.Addresses)
 	}
-	if u.TLS.ServerName != "pop.example.com" || u.TLS.RootCAs == nil || u.TLS.InsecureSkipVerify || !u.TellClient || !u.ExactSizes {
+	if u.TLS.ServerName != "pop.example.com" || u.TLS.RootCAs == nil || u.TLS.InsecureSkipVerify || u.TellClient != "id" || !u.ExactSizes {
 		t.Errorf("got %+v", u)
 	}
 	if c, err := u.TLS.GetClientCertificate(nil); err != nil || c.Leaf.Subject.CommonName != "pop.example.com" {

@@ -85,12 +85,80 @@ func TestContradictions(t *testing.T) {
 	}
 }
 
+// TestOverPOP3: what POP3 cannot do is refused by name, and the rest is not.
 func TestOverPOP3(t *testing.T) {
-	for _, setting := range []string{"folders = [\"INBOX\", \"Junk\"]", "newest = 3", "from_now_on = true", "retain = [{ since = \"arrived\", after = \"1d\", do = \"trash\" }]"} {
-		file := "state = \"s.db\"\n" + strings.Replace(somewhere, "imaps", "pop3s", 1) + "[[route]]\npolicy = \"p\"\n[policy.p]\npreset = \"keep\"\n" + setting + "\n"
-		if _, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml")); err == nil || !strings.Contains(err.Error(), "speaks POP3") {
-			t.Errorf("%s: %v; want it refused over POP3", setting, err)
+	const move, flag, number = "no folder to move messages to", "no keywords", "no UIDs"
+	for _, c := range []struct{ setting, key, lacks string }{
+		{"folders = [\"INBOX\", \"Junk\"]", "folders", "no folders but INBOX"},
+		{"newest = 3", "newest", number}, {"from_now_on = true", "from_now_on", number},
+		{"newest = 3\nfrom_now_on = true", "newest and from_now_on", number},
+		{"unseen_only = true", "unseen_only", `no \Seen`}, {"max_age = \"14d\"", "max_age", "no dates"},
+		{"quota_warn = 90", "quota_warn", "no quotas"},
+		{"on_retrieve = \"archive\"", "on_retrieve", move}, {"on_delete = \"trash\"", "on_delete", move},
+		{"on_delete = \"move:Old\"", "on_delete", move}, {"on_retrieve = \"flag:got\"", "on_retrieve", flag},
+		{"retain = [{ since = \"arrived\", after = \"1d\", do = \"trash\" }]", "retain", move},
+		{"on_retrieve = \"hide\"", "", ""}, {"on_delete = \"keep\"", "", ""}, {"on_delete = \"refuse\"", "", ""},
+		{"on_delete = \"expunge\"", "", ""}, {"max_size = \"1MB\"", "", ""}, {"login_delay = \"1m\"", "", ""},
+		{"retain = [{ since = \"retrieved\", after = \"1d\", do = \"expunge\" }]", "", ""},
+	} {
+		file := "state = \"s.db\"\n" + strings.Replace(somewhere, "imaps", "pop3s", 1) + "[[route]]\npolicy = \"p\"\n[policy.p]\npreset = \"keep\"\n" + c.setting + "\n"
+		_, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml"))
+		if c.key == "" && err != nil {
+			t.Errorf("%s: %v", c.setting, err)
 		}
+		if want := " has " + c.key + ", but upstream"; c.key != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), c.lacks)) {
+			t.Errorf("%s: %v; want it refused over POP3 by name, for %s", c.setting, err, c.lacks)
+		}
+	}
+}
+
+// TestRecentOverPOP3: the view recent has a policy, too.
+func TestRecentOverPOP3(t *testing.T) {
+	file := strings.Replace(somewhere, "imaps", "pop3s", 1) + "[[route]]\nrecent = true\n"
+	_, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml"))
+	if err == nil || !strings.Contains(err.Error(), "has max_age, but upstream") {
+		t.Error(err)
+	}
+}
+
+// TestUpstreamsOfPOP3: keys that only one protocol has.
+func TestUpstreamsOfPOP3(t *testing.T) {
+	for _, c := range []struct{ scheme, line, want string }{
+		{"pop3s", "neutral = true\npipelining = true\napop = true\ntell_client = \"proxy\"", ""},
+		{"pop3s", "tell_client = \"xclient\"", ""}, {"pop3s", "tell_client = \"proxy-v1\"", ""}, {"imaps", "tell_client = \"id\"", ""},
+		{"pop3s", "neutral = true\nsizes = \"exact\"", ""}, {"imaps", "sizes = \"exact\"", ""},
+		{"pop3s", "tell_client = \"id\"", `"id" is for IMAP upstreams only`},
+		{"imaps", "tell_client = \"proxy\"", `"proxy" is for POP3 upstreams only`},
+		{"pop3s", "tell_client = \"true\"", "write one of id, xclient, proxy, proxy-v1"},
+		{"imaps", "neutral = false", "upstream[0].neutral: is for POP3 upstreams only"},
+		{"imaps", "apop = true", "upstream[0].apop: is for POP3 upstreams only"},
+		{"imaps", "pipelining = true", "upstream[0].pipelining: is for POP3 upstreams only"},
+		{"pop3s", "sizes = \"exact\"", "neutral = true"}, {"pop3s", "neutral = false\nsizes = \"exact\"", "neutral = true"},
+	} {
+		file := "[[listener]]\naddress = \"127.0.0.1:1110\"\n[[upstream]]\nurl = \"" + c.scheme + "://mail.example.com\"\n" + c.line + "\n"
+		_, err := loadSnapshot(filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml"))
+		if (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s, %s: %v; want %q", c.scheme, c.line, err, c.want)
+		}
+	}
+}
+
+// TestNeutralChanges: a reload sees what changed behind a pointer.
+func TestNeutralChanges(t *testing.T) {
+	seen := map[string]bool{}
+	for _, line := range []string{"", "neutral = true", "neutral = false"} {
+		file := "[[listener]]\naddress = \"127.0.0.1:1110\"\n[[upstream]]\nurl = \"pop3s://mail.example.com\"\n" + line + "\n"
+		path := filepath.Join(write(t, t.TempDir(), "c.toml", file), "c.toml")
+		for range 2 {
+			s, err := loadSnapshot(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[s.Upstreams[0].Fingerprint] = true
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("%d fingerprints of 3 settings", len(seen))
 	}
 }
 

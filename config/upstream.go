@@ -48,8 +48,11 @@ type Upstream struct {
 	// CredentialBound and MaxIdle bound them, in age and in number.
 	CredentialBound time.Duration
 	MaxIdle         int
-	// TellClient sends the client's address along.
-	TellClient bool
+	// TellClient is how the client's address is sent along; "" if it is not.
+	TellClient string
+	// Neutral, Pipelining and APOP are UpstreamTable's, of a POP3 server.
+	Neutral          *bool
+	Pipelining, APOP bool
 	// ExactSizes reads each new message through before it is listed.
 	ExactSizes bool
 	// Fingerprint is the same as long as these settings, and the files that
@@ -89,7 +92,7 @@ func (b *builder) upstreamNamed(name string) int {
 }
 
 func (b *builder) buildUpstream(path string, t *UpstreamTable) {
-	u := &Upstream{Name: t.Name, TellClient: t.TellClient}
+	u := &Upstream{Name: t.Name}
 	host, implicit := b.upstreamURL(child(path, "url"), t.URL, u)
 	if u.Name == "" {
 		u.Name = host
@@ -108,9 +111,7 @@ func (b *builder) buildUpstream(path string, t *UpstreamTable) {
 	u.DialTimeout = b.duration(child(path, "dial_timeout"), t.DialTimeout, defaultUpstream.DialTimeout)
 	u.ListTimeout = b.duration(child(path, "list_timeout"), t.ListTimeout, defaultUpstream.ListTimeout)
 	b.upstreamWarmth(path, t, u)
-	if u.TellClient && u.Protocol == POP3 {
-		b.addf(child(path, "tell_client"), "is for IMAP upstreams only")
-	}
+	b.upstreamPOP3(path, t, u)
 	if u.ListTimeout > b.Limits.BackendTime.Duration {
 		b.warnf(child(path, "list_timeout"), "%v has no effect beyond limits.backend_time, which is %v", u.ListTimeout, b.Limits.BackendTime)
 	}
@@ -155,8 +156,10 @@ func (b *builder) written(path string) bool {
 }
 
 func (b *builder) fingerprint(t UpstreamTable, u *Upstream) string {
-	t.Insecure = nil // a pointer; security is what it came to
-	return fmt.Sprintf("%+v %v %v %x %x %x", t, u.Security, u.WarmIdle, b.files.sums[t.CA], b.files.sums[t.Cert], b.files.sums[t.Key])
+	neutral := t.Neutral != nil && *t.Neutral
+	known := t.Neutral != nil
+	t.Insecure, t.Neutral = nil, nil // pointers; security is what the first came to
+	return fmt.Sprintf("%+v %v %v %v %v %x %x %x", t, neutral, known, u.Security, u.WarmIdle, b.files.sums[t.CA], b.files.sums[t.Cert], b.files.sums[t.Key])
 }
 
 // upstreamURL does not repeat the URL in what it reports: somebody may have

@@ -145,7 +145,8 @@ func (b *builder) viewPolicies(path string, t *RouteTable, r *Route) {
 	}
 	if r.views.policy[recentView] == nil {
 		p, _ := policy.Preset(recentView)
-		r.views.policy[recentView] = &Route{Policy: p, PolicyName: recentView}
+		r.views.policy[recentView] = &Route{Upstream: r.Upstream, Policy: p, PolicyName: recentView}
+		b.checkOverPOP3(child(path, "recent"), r.views.policy[recentView])
 	}
 	if p := r.views.policy[recentView].Policy; p.NeedsState() || p.Removes() {
 		b.addf(child(at, recentView), "nothing is remembered of the view recent, and it must not remove mail that others wait for; choose a policy that neither remembers nor removes")

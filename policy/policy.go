@@ -190,11 +190,6 @@ func (p Policy) Removes() bool {
 	return p.OnRetrieve.removes() || p.OnDelete.removes() || len(p.Retain) > 0 || p.QuotaReclaim.On()
 }
 
-// NeedsMove tells whether the policy moves messages, which POP3 upstream cannot.
-func (p Policy) NeedsMove() bool {
-	return p.OnRetrieve.moves() || p.OnDelete.moves() || p.QuotaReclaim.Do.moves() || slices.ContainsFunc(p.Retain, func(r Rule) bool { return r.Do.moves() })
-}
-
 // NeedsState tells whether the policy cannot do without a memory.
 func (p Policy) NeedsState() bool {
 	return p.OnRetrieve.Do == Hide || p.OnDelete.Do == Hide || p.Newest > 0 || p.FromNowOn || len(p.Retain) > 0 || p.NeedsQuota()
@@ -208,24 +203,6 @@ func (p Policy) ShowsAll() bool {
 
 // NeedsFirst tells whether it matters what was there at the first listing.
 func (p Policy) NeedsFirst() bool { return p.FromNowOn || p.remembersArrival() }
-
-// NeedsUIDs names the first setting that means nothing without IMAP's folders
-// and UIDs; "" if there is none.
-func (p Policy) NeedsUIDs() string {
-	switch {
-	case !p.OnlyInbox():
-		return "folders"
-	case p.Newest > 0:
-		return "newest"
-	case p.FromNowOn:
-		return "from_now_on"
-	case p.QuotaWarn > 0:
-		return "quota_warn"
-	case p.QuotaReclaim.On():
-		return "quota_reclaim"
-	}
-	return ""
-}
 
 // Expire is the EXPIRE value of CAPA (RFC 2449 section 6.7): how many days a
 // message surely stays after the client has retrieved it without DELE; "" if

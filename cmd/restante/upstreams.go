@@ -85,7 +85,7 @@ func bridgeOptions(u *config.Upstream, log logrus.FieldLogger) bridge.Options {
 	return bridge.Options{
 		Addresses: u.Addresses, Security: security[u.Security], TLS: u.TLS,
 		DialTimeout: u.DialTimeout, ReplyTimeout: u.Timeout, ListTimeout: u.ListTimeout,
-		TellClient: u.TellClient, Version: versionText(), Log: log,
+		TellClient: u.TellClient != "", Version: versionText(), Log: log,
 		WarmIdle: u.WarmIdle, CredentialBound: u.CredentialBound, MaxIdle: u.MaxIdle,
 	}
 }
@@ -96,6 +96,10 @@ func proxyOptions(u *config.Upstream, log logrus.FieldLogger) proxy.Options {
 	return proxy.Options{
 		Addresses: u.Addresses, Security: security[u.Security], TLS: u.TLS,
 		DialTimeout: u.DialTimeout, ReplyTimeout: u.Timeout, ListTimeout: u.ListTimeout, Log: log,
+		Pipelining: u.Pipelining, Neutral: u.Neutral, APOP: u.APOP,
+		Tell: map[string]proxy.Tell{
+			"": proxy.TellNothing, "xclient": proxy.TellXClient, "proxy": proxy.TellProxy, "proxy-v1": proxy.TellProxyV1,
+		}[u.TellClient],
 	}
 }
 
