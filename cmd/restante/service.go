@@ -72,6 +72,7 @@ func (s *service) apply(old, next *config.Snapshot) error {
 	for _, w := range next.Warnings(time.Now()) {
 		s.log.Warn(w.Error())
 	}
+	s.tidyState(next)
 	return nil
 }
 
