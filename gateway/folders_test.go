@@ -9,6 +9,7 @@ import (
 	"github.com/restante-mail/restante/memimap"
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/secret"
+	"github.com/restante-mail/restante/upstream"
 )
 
 // TestFoldersMerged: two folders are one maildrop, in a stable order, with
@@ -51,6 +52,92 @@ func TestFoldersMerged(t *testing.T) {
 		quit(t, c)
 		if len(inbox.Messages()) != test.inbox || len(junk.Messages()) != test.junk {
 			t.Errorf("%s: %d and %d messages are left, want %d and %d", test.delete, len(inbox.Messages()), len(junk.Messages()), test.inbox, test.junk)
+		}
+	}
+}
+
+// merged is a server with EMAILIDs, and its account.
+func merged(t *testing.T, lacks ...string) (upstream.Server, *memimap.User) {
+	t.Helper()
+	imap := memimap.New()
+	imap.InsecureAuth, imap.Has, imap.Lacks = true, []string{"OBJECTID"}, lacks
+	account := imap.AddUser(user, secret.New(password))
+	return bridgeTo(t, serve(t, imap.Serve, func() { imap.Close() })), account
+}
+
+// TestCopiesOverFolders: of messages that the server says are the same one is
+// shown, and DELE is about all of them; equal octets alone make no copy.
+func TestCopiesOverFolders(t *testing.T) {
+	for _, do := range []policy.Verb{policy.Expunge, policy.Hide, policy.Trash} {
+		server, account := merged(t)
+		inbox, junk := account.Mailbox("INBOX"), account.Mailbox("Junk")
+		same := letters(1)[0]
+		inbox.Append(same, nil, time.Now())
+		junk.Append(same, nil, time.Now()) // another message
+		inbox.Copy(1, junk)
+		p := preset("keep", func(p *policy.Policy) {
+			p.Folders, p.OnDelete = []string{"INBOX", `\Junk`}, policy.Act{Do: do}
+		})
+		address := front(t, remembering(server, stateFile(t), &p))
+		c := signIn(t, address)
+		all := uidls(t, c)
+		if len(all) != 2 {
+			t.Fatalf("shown are %v, want two of three", all)
+		}
+		dele(t, c, 1)
+		quit(t, c)
+		inbox.Copy(1, junk) // what is hidden does not come back as a copy
+		c = signIn(t, address)
+		if got := uidls(t, c); !slices.Equal(got, all[1:]) {
+			t.Errorf("%s: shown are %v, want %v", do, got, all[1:])
+		}
+		quit(t, c)
+		want := map[policy.Verb][3]int{policy.Expunge: {0, 1, 0}, policy.Hide: {1, 3, 0}, policy.Trash: {0, 1, 2}}[do]
+		if got := [3]int{len(inbox.Messages()), len(junk.Messages()), len(account.Mailbox("Trash").Messages())}; got != want {
+			t.Errorf("%s: %v messages are in INBOX, Junk and Trash, want %v", do, got, want)
+		}
+	}
+}
+
+// TestNoSuchUse: a folder that there is not holds no mail, but the first must
+// be there.
+func TestNoSuchUse(t *testing.T) {
+	server, account := merged(t, "SPECIAL-USE")
+	account.Mailbox("INBOX").Append(letters(1)[0], nil, time.Now())
+	p := preset("keep", func(p *policy.Policy) { p.Folders = []string{"INBOX", `\Junk`} })
+	address := front(t, remembering(server, stateFile(t), &p))
+	c := signIn(t, address)
+	if got := uidls(t, c); len(got) != 1 {
+		t.Errorf("shown are %v, want one", got)
+	}
+	quit(t, c)
+	p.Folders = []string{`\Junk`, "INBOX"}
+	if err := connect(t, address).Login(t.Context(), user, secret.New(password)); err == nil {
+		t.Error("signed in without the first folder")
+	}
+	p.Folders = []string{"INBOX", "Nowhere"}
+	if err := connect(t, address).Login(t.Context(), user, secret.New(password)); err == nil {
+		t.Error("signed in without a folder that is named")
+	}
+}
+
+// TestShownTarget: a maildrop of the folder with \Trash is refused if DELE moves
+// there, whatever the folder is called.
+func TestShownTarget(t *testing.T) {
+	server, account := merged(t)
+	account.Mailbox("INBOX").Append(letters(1)[0], nil, time.Now())
+	for _, test := range []struct {
+		folder string
+		act    policy.Act
+		good   bool
+	}{{"Trash", policy.Act{Do: policy.Trash}, false}, {"Archive", policy.Act{Do: policy.Trash}, true}, {"Archive", policy.Act{Do: policy.Archive}, false}} {
+		p := preset("classic", func(p *policy.Policy) { p.Folders, p.OnDelete = []string{"INBOX", test.folder}, test.act })
+		if err := p.Check(); (err == nil) != test.good {
+			t.Errorf("%+v: Check says %v", test, err)
+		}
+		err := connect(t, front(t, remembering(server, stateFile(t), &p))).Login(t.Context(), user, secret.New(password))
+		if (err == nil) != test.good || err != nil && !strings.Contains(err.Error(), "[SYS/PERM]") {
+			t.Errorf("%+v: sign-in says %v", test, err)
 		}
 	}
 }
