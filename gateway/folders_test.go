@@ -1,14 +1,17 @@
 package gateway_test
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/restante-mail/restante/gateway"
 	"github.com/restante-mail/restante/memimap"
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/secret"
+	"github.com/restante-mail/restante/store"
 	"github.com/restante-mail/restante/upstream"
 )
 
@@ -139,5 +142,53 @@ func TestShownTarget(t *testing.T) {
 		if (err == nil) != test.good || err != nil && !strings.Contains(err.Error(), "[SYS/PERM]") {
 			t.Errorf("%+v: sign-in says %v", test, err)
 		}
+	}
+}
+
+// TestCopiedOnce: where moving is copying, a session that was interrupted in
+// between has left a copy, and the next one that moves the message finds it.
+// What only resembles it is none.
+func TestCopiedOnce(t *testing.T) {
+	named := []byte("Message-ID: <1@example.com>\r\nSubject: one\r\n\r\nbody\r\n")
+	nameless := []byte("Subject: two\r\n\r\nbody\r\n")
+	when := time.Now().Add(-time.Hour).Truncate(time.Second)
+	for _, test := range []struct {
+		name        string
+		text        []byte
+		interrupted bool
+		left        func(inbox, trash *memimap.Mailbox)
+		copies      int
+	}{
+		{"a copy is there", named, true, func(inbox, trash *memimap.Mailbox) { inbox.Copy(1, trash) }, 1},
+		{"two are there", named, true, func(inbox, trash *memimap.Mailbox) { inbox.Copy(1, trash); inbox.Copy(1, trash) }, 2},
+		{"none is", named, true, func(inbox, trash *memimap.Mailbox) {}, 1},
+		{"another of the same name", named, true, func(_, trash *memimap.Mailbox) { trash.Append(append(named, "PS\r\n"...), nil, when) }, 2},
+		{"another of the same size", named, true, func(_, trash *memimap.Mailbox) { trash.Append(bytes.Replace(named, []byte("<1@"), []byte("<2@"), 1), nil, when) }, 2},
+		{"another of another date", named, true, func(_, trash *memimap.Mailbox) { trash.Append(named, nil, when.Add(time.Second)) }, 2},
+		{"it has no name", nameless, true, func(inbox, trash *memimap.Mailbox) { inbox.Copy(1, trash) }, 2},
+		{"nothing was interrupted", named, false, func(inbox, trash *memimap.Mailbox) { inbox.Copy(1, trash) }, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server, account := merged(t, "MOVE")
+			inbox, trash := account.Mailbox("INBOX"), account.Mailbox("Trash")
+			inbox.Append(test.text, nil, when)
+			test.left(inbox, trash)
+			state := stateFile(t)
+			if test.interrupted {
+				if _, err := state.Intend(t.Context(), store.ViewKey{Maildrop: gateway.Maildrop("test", user)}, store.Changes{At: 1},
+					[]store.Deed{{Folder: "INBOX", UIDValidity: inbox.UIDValidity(), Key: 1, Do: "move", Target: `\Trash`}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p := preset("gmail-trash", func(p *policy.Policy) { p.OnRetrieve.Do = policy.Nothing })
+			address := front(t, remembering(server, state, &p))
+			quit(t, signInAndList(t, address)) // settles the intent, and deletes nothing
+			c := signIn(t, address)
+			dele(t, c, 1)
+			quit(t, c)
+			if n, copies := len(inbox.Messages()), len(trash.Messages()); n != 0 || copies != test.copies {
+				t.Errorf("%d are left and %d in the trash, want 0 and %d", n, copies, test.copies)
+			}
+		})
 	}
 }
