@@ -163,7 +163,9 @@ func TestCopiedOnce(t *testing.T) {
 		{"two are there", named, true, func(inbox, trash *memimap.Mailbox) { inbox.Copy(1, trash); inbox.Copy(1, trash) }, 2},
 		{"none is", named, true, func(inbox, trash *memimap.Mailbox) {}, 1},
 		{"another of the same name", named, true, func(_, trash *memimap.Mailbox) { trash.Append(append(named, "PS\r\n"...), nil, when) }, 2},
-		{"another of the same size", named, true, func(_, trash *memimap.Mailbox) { trash.Append(bytes.Replace(named, []byte("<1@"), []byte("<2@"), 1), nil, when) }, 2},
+		{"another of the same size", named, true, func(_, trash *memimap.Mailbox) {
+			trash.Append(bytes.Replace(named, []byte("<1@"), []byte("<2@"), 1), nil, when)
+		}, 2},
 		{"another of another date", named, true, func(_, trash *memimap.Mailbox) { trash.Append(named, nil, when.Add(time.Second)) }, 2},
 		{"it has no name", nameless, true, func(inbox, trash *memimap.Mailbox) { inbox.Copy(1, trash) }, 2},
 		{"nothing was interrupted", named, false, func(inbox, trash *memimap.Mailbox) { inbox.Copy(1, trash) }, 2},
