@@ -26,10 +26,10 @@ var mayImport = map[string][]string{
 	"proxy":                {"upstream", "upstream/readahead", "secret", "pop3"},
 	"auth":                 {"secret", "store", "upstream"},
 	"auth/oauth":           {"secret", "store", "auth", "upstream"},
-	"config":               {"policy"},
+	"config":               {"policy", "uidl"},
 	"memimap":              {"secret"},
 	"admin":                {"audit"},
-	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit"},
+	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit", "uidl"},
 	"store/storetest":      {"store"},
 }
 

@@ -168,12 +168,27 @@ func routing(next *config.Snapshot, servers upstreams) func(string, netip.Addr, 
 		if err != nil {
 			return gateway.Route{}, err
 		}
+		before, err := predecessor(r)
+		if err != nil {
+			return gateway.Route{}, err
+		}
 		return gateway.Route{
 			Name: r.Name, Upstream: r.Upstream.Name, Host: r.Upstream.Host(), Server: servers[r.Upstream.Name].server, User: identity, Base: r.Base,
 			Policy: r.Policy, PolicyName: r.PolicyName,
 			View: r.View, Others: r.Others, Beside: r.Beside, Forget: r.Forget, ExactSizes: r.Upstream.ExactSizes,
+			UIDL: r.UIDL, Origin: r.Upstream.Addresses[0], Before: before,
 		}, nil
 	}
+}
+
+// predecessor is how the state file knows the account of before; "" if there is
+// none.
+func predecessor(r config.Route) (string, error) {
+	upstream, identity, err := r.Predecessor(r.Base)
+	if err != nil || upstream == "" {
+		return "", err
+	}
+	return gateway.Maildrop(upstream, identity), nil
 }
 
 // stop lets nobody in any more and gives sessions some time to end.
