@@ -192,7 +192,7 @@ func (s *session) askHeaders(ctx context.Context, f *folderLedger, reader upstre
 // from backups.
 func (s *session) tidyLedger(ctx context.Context, f *folderLedger, begin, end int) error {
 	now := f.changes.At
-	if f.life.Entries == 0 || now-f.life.Tidied < tidyTime || f.key.UIDValidity != 0 && f.life.Entries == end-begin {
+	if f.life.Entries == 0 || now-f.life.Tidied < tidyTime || f.key.UIDValidity != 0 && f.life.Entries+len(f.changes.Entries) <= end-begin {
 		return nil
 	}
 	entries, err := s.ledger.store.Entries(ctx, f.key)
