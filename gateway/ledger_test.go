@@ -20,8 +20,8 @@ import (
 	"github.com/restante-mail/restante/upstream"
 )
 
-// mail are messages with all that they are recognised by.
-func mail(from, to int) (all [][]byte) {
+// posts are messages with all that they are recognised by.
+func posts(from, to int) (all [][]byte) {
 	for i := from; i < to; i++ {
 		all = append(all, post(i))
 	}
@@ -100,7 +100,7 @@ func keepHiding(r *gateway.Route) { r.Policy = preset("keep") }
 // After UIDs and UIDVALIDITY have changed, what was hidden stays hidden, what is
 // known keeps its name, and what is new has a new one.
 func TestUIDValidityChanges(t *testing.T) {
-	server, inbox := memory(t, mail(0, 10))
+	server, inbox := memory(t, posts(0, 10))
 	h := &house{t: t, state: stateFile(t), route: keepHiding}
 	h.session(server, func(c *pop3.Client) { dele(t, c, 6, 10) })
 	before := h.names(server)
@@ -151,7 +151,7 @@ func wantKept(t *testing.T, before, after map[string]string, left, came int) {
 // What cannot be told apart gets new names, and is shown even if one of it was
 // hidden.
 func TestAmbiguousIsShown(t *testing.T) {
-	server, inbox := memory(t, append(mail(0, 4), post(1), post(2)))
+	server, inbox := memory(t, append(posts(0, 4), post(1), post(2)))
 	h := &house{t: t, state: stateFile(t), route: keepHiding}
 	h.session(server, func(c *pop3.Client) { dele(t, c, 2) }) // one of two that are equal
 	before := h.names(server)
@@ -198,7 +198,7 @@ func TestOddHeaders(t *testing.T) {
 
 // Another format is for messages that come from now on.
 func TestFormatChanges(t *testing.T) {
-	server, inbox := memory(t, mail(0, 3))
+	server, inbox := memory(t, posts(0, 3))
 	h := &house{t: t, state: stateFile(t)}
 	before := h.names(server)
 	for i, format := range []string{"cyrus", "courier", "%u", "dovecot"} {
@@ -228,7 +228,7 @@ func TestFormatChanges(t *testing.T) {
 
 // Names without UIDVALIDITY must not be given to other messages after it changed.
 func TestNamesAreNotGivenAgain(t *testing.T) {
-	server, inbox := memory(t, mail(0, 6))
+	server, inbox := memory(t, posts(0, 6))
 	h := &house{t: t, state: stateFile(t), route: func(r *gateway.Route) { r.UIDL, _ = uidl.Parse("%u") }}
 	before := h.names(server)
 	for range 5 {
@@ -254,7 +254,7 @@ func TestFromPOP3ToIMAP(t *testing.T) {
 	for _, succeeds := range []bool{false, true} {
 		t.Run(fmt.Sprint(succeeds), func(t *testing.T) {
 			h := &house{t: t, state: stateFile(t), route: keepHiding}
-			old := mail(0, 10)
+			old := posts(0, 10)
 			h.session(legacy(t, old), func(c *pop3.Client) {
 				for i := range 10 {
 					retrieve(t, c, i+1)
@@ -281,7 +281,7 @@ func TestFromPOP3ToIMAP(t *testing.T) {
 func TestLearnsFromTop(t *testing.T) {
 	h := &house{t: t, state: stateFile(t)}
 	var before []string
-	h.session(legacy(t, mail(0, 3)), func(c *pop3.Client) {
+	h.session(legacy(t, posts(0, 3)), func(c *pop3.Client) {
 		before = uidls(t, c)
 		for i := range 3 {
 			top, err := c.Top(t.Context(), i+1, i*99999999)
@@ -293,7 +293,7 @@ func TestLearnsFromTop(t *testing.T) {
 			}
 		}
 	})
-	server, _ := memory(t, mail(0, 3))
+	server, _ := memory(t, posts(0, 3))
 	h.session(server, func(c *pop3.Client) {
 		if got := uidls(t, c); !slices.Equal(got, before) {
 			t.Errorf("%v; want %v", got, before)
@@ -304,8 +304,8 @@ func TestLearnsFromTop(t *testing.T) {
 // A server that has other mail under the same UIDVALIDITY is refused, for what is
 // remembered is of other messages; as its successor it is welcome.
 func TestAnotherServerWithTheSameUIDs(t *testing.T) {
-	one, inbox := memory(t, mail(0, 5))
-	two, other := memory(t, mail(1, 6))
+	one, inbox := memory(t, posts(0, 5))
+	two, other := memory(t, posts(1, 6))
 	if inbox.UIDValidity() != other.UIDValidity() {
 		t.Fatal("the servers have different UIDVALIDITYs, which proves nothing")
 	}
@@ -334,7 +334,7 @@ func TestAnotherServerWithTheSameUIDs(t *testing.T) {
 // A hold and the views of the server before go on.
 func TestSuccessionKeepsViews(t *testing.T) {
 	h := &house{t: t, state: stateFile(t)}
-	one, _ := memory(t, mail(0, 6))
+	one, _ := memory(t, posts(0, 6))
 	view := func(name, upstream, before string) func(r *gateway.Route) {
 		return func(r *gateway.Route) {
 			r.Policy, r.View, r.Upstream, r.Before = preset("keep"), name, upstream, before
@@ -344,7 +344,7 @@ func TestSuccessionKeepsViews(t *testing.T) {
 		h.route = view(name, "test", "")
 		h.session(one, func(c *pop3.Client) { dele(t, c, i+1) })
 	}
-	two, _ := memory(t, mail(0, 6))
+	two, _ := memory(t, posts(0, 6))
 	for i, name := range []string{"", "printer"} {
 		h.route = view(name, "new", gateway.Maildrop("test", "alice"))
 		shown := h.names(two)
@@ -364,7 +364,7 @@ func TestLeftOutStaysOut(t *testing.T) {
 		"of all copies": func(p *policy.Policy) { p.Newest, p.FromNowOn = 4, true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			server, inbox := memory(t, mail(0, 6))
+			server, inbox := memory(t, posts(0, 6))
 			h := &house{t: t, state: stateFile(t), route: func(r *gateway.Route) { r.Policy = preset("keep", change) }}
 			h.names(server)
 			inbox.Append(post(10), nil, time.Time{})
@@ -397,7 +397,7 @@ func removeAll(inbox *memimap.Mailbox, n int) {
 // A folder whose UIDVALIDITY goes back to what it was: a mail store was not
 // there for a day.
 func TestUnmountedStore(t *testing.T) {
-	server, inbox := memory(t, mail(0, 5))
+	server, inbox := memory(t, posts(0, 5))
 	h := &house{t: t, state: stateFile(t), route: keepHiding, now: time.Now()}
 	h.session(server, func(c *pop3.Client) { dele(t, c, 1) })
 	before := h.names(server)
@@ -416,7 +416,7 @@ func TestUnmountedStore(t *testing.T) {
 // If what was recognised cannot be remembered nobody is told, for another time
 // it might be recognised otherwise.
 func TestRecognisedIsRemembered(t *testing.T) {
-	server, inbox := memory(t, mail(0, 5))
+	server, inbox := memory(t, posts(0, 5))
 	state := stateFile(t)
 	h := &house{t: t, state: state}
 	before := h.names(server)
@@ -435,7 +435,7 @@ func (noLedger) Enter(context.Context, store.FolderKey, store.LedgerChanges) err
 
 // A poll that finds nothing new costs one query of the ledger, and no write.
 func TestLedgerCosts(t *testing.T) {
-	server, inbox := memory(t, mail(0, 100))
+	server, inbox := memory(t, posts(0, 100))
 	count := &ledgerCounts{Store: stateFile(t)}
 	h := &house{t: t, state: count}
 	poll := func(want string) {
@@ -483,7 +483,7 @@ func (c *ledgerCounts) Enter(ctx context.Context, life store.FolderKey, changes 
 
 // A large mailbox is learned little by little, and completely.
 func TestLearnsLargeMailbox(t *testing.T) {
-	server, inbox := memory(t, mail(0, 4500))
+	server, inbox := memory(t, posts(0, 4500))
 	state := stateFile(t)
 	h := &house{t: t, state: state}
 	for visit, want := range []int{2000, 4000, 4500, 4500} {
@@ -505,7 +505,7 @@ func TestLearnsLargeMailbox(t *testing.T) {
 
 // What has gone is forgotten after it was missing for long, and not before.
 func TestLedgerForgets(t *testing.T) {
-	server, inbox := memory(t, mail(0, 5))
+	server, inbox := memory(t, posts(0, 5))
 	state := stateFile(t)
 	h := &house{t: t, state: state, now: time.Now()}
 	visit := func(want ...bool) { // absent, of each entry
