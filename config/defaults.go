@@ -39,8 +39,12 @@ func Defaults() *Config {
 			BadCommands: 20,
 			// Then guessing needs a new connection, which can be counted.
 			SignIns: 3,
+			// Three connections upstream is all that an account gets there, and
+			// views and shared policies may wait for one.
+			SessionsPerUser: 10,
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Guard: defaultGuard(),
+		Log:   Log{Level: "info", Format: "text"},
 		// A client that cannot delete asks for everything again; one that is
 		// refused comes back later.
 		StateFailure: "refuse",

@@ -72,7 +72,7 @@ func (r *reader) add(file string) {
 		return
 	}
 	o := newOutline(file, data)
-	part := &Config{TLS: r.TLS, Limits: r.Limits, Log: r.Log, Admin: r.Admin, ShutdownTime: r.ShutdownTime, State: r.State, StateFailure: r.StateFailure}
+	part := &Config{TLS: r.TLS, Limits: r.Limits, Guard: r.Guard, Log: r.Log, Admin: r.Admin, ShutdownTime: r.ShutdownTime, State: r.State, StateFailure: r.StateFailure}
 	o.decode(data, part)
 	part.resolve(filepath.Dir(file), o.places)
 	r.merge(o, part)
@@ -207,7 +207,7 @@ func (r *reader) merge(o *outline, part *Config) {
 		}
 	}
 	r.TLS, r.Limits, r.Log, r.ShutdownTime = part.TLS, part.Limits, part.Log, part.ShutdownTime
-	r.Admin = part.Admin
+	r.Admin, r.Guard = part.Admin, part.Guard
 	r.State, r.StateFailure = part.State, part.StateFailure
 	r.Listeners = append(r.Listeners, part.Listeners...)
 	r.Upstreams = append(r.Upstreams, part.Upstreams...)

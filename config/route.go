@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/restante-mail/restante/policy"
-	"github.com/restante-mail/restante/uidl"
 )
 
 // A Route is where a login leads.
@@ -33,13 +32,10 @@ type Route struct {
 	Beside []policy.Policy
 	// Forget: nothing is remembered of the view.
 	Forget bool
-	// UIDL is the format in which messages are named.
-	UIDL uidl.Format
 
-	when                       condition
-	identity                   string // template; "" is the user as given
-	succeeds, succeedsIdentity string // of the predecessor
-	views                      views
+	when     condition
+	identity string // template; "" is the user as given
+	views    views
 }
 
 // A condition is what a route asks of a login. What is nil matches everything.
@@ -122,9 +118,7 @@ func (b *builder) onlyRoute() {
 	}
 	p, _ := policy.Preset(policy.DefaultPreset)
 	if len(b.upstreams) > 0 {
-		r := Route{Upstream: b.upstreams[0], Policy: p, PolicyName: policy.DefaultPreset, UIDL: b.upstreams[0].UIDL}
-		b.lastingUIDL(child(element("upstream", 0), "uidl"), &r)
-		b.routes = []Route{r}
+		b.routes = []Route{{Upstream: b.upstreams[0], Policy: p, PolicyName: policy.DefaultPreset}}
 	}
 }
 
@@ -140,7 +134,6 @@ func (b *builder) buildRoute(path string, t *RouteTable) {
 	if err := checkIdentity(t.Identity); err != nil {
 		b.addf(child(path, "identity"), "%v", err)
 	}
-	b.routeUIDL(path, t, &r)
 	b.routes = append(b.routes, r)
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/restante-mail/restante/guard"
 )
 
 // A Snapshot is a configuration ready for use. It never changes; sessions keep
@@ -13,6 +15,7 @@ type Snapshot struct {
 	Listeners    []*Listener
 	Upstreams    []*Upstream
 	Limits       Limits
+	Guard        guard.Settings
 	Log          Log
 	Admin        Admin
 	ShutdownTime time.Duration
@@ -54,6 +57,7 @@ func (c *Config) compile(p *problems) *Snapshot {
 	b.buildRoutes()
 	s.Transcripts = b.buildTranscripts()
 	b.checkLimits()
+	s.Guard = b.guard()
 	b.checkLog()
 	b.checkState()
 	s.Admin = b.buildAdmin()
@@ -129,6 +133,7 @@ func (b *builder) checkLimits() {
 	b.count("limits.connections_per_address", l.ConnectionsPerAddress, 1, 1_000_000)
 	b.count("limits.bad_commands", l.BadCommands, 1, 1000)
 	b.count("limits.sign_ins", l.SignIns, 1, 1000)
+	b.count("limits.sessions_per_user", l.SessionsPerUser, 1, 1_000_000)
 	b.count("limits.line", l.Line, 255, 64<<10) // RFC 2449 section 4 demands 255
 	b.count("limits.auth_line", l.AuthLine, 512, 1<<20)
 	b.duration("limits.login_time", l.LoginTime, ok.LoginTime)

@@ -80,11 +80,8 @@ func (g *Gateway) Explain(ctx context.Context, q Question) (*Explanation, error)
 	}
 	msgs, err := mailbox.Messages(ctx)
 	if err == nil {
-		s.listed, s.looksOnly = msgs, true
-		err = s.openLedger(ctx, msgs)
-	}
-	if err == nil {
-		err = s.alignMemory(ctx, msgs)
+		s.listed = msgs
+		err = s.alignMemory(msgs)
 	}
 	if err == nil {
 		err = s.loadOthers(ctx)

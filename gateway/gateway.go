@@ -16,10 +16,10 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/restante-mail/restante/audit"
+	"github.com/restante-mail/restante/guard"
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/store"
-	"github.com/restante-mail/restante/uidl"
 	"github.com/restante-mail/restante/upstream"
 )
 
@@ -39,6 +39,8 @@ type Gateway struct {
 	// ReadOnly: while the state file cannot be written, sessions that would have
 	// to remember something change nothing; otherwise they are refused.
 	ReadOnly bool
+	// SessionsPerUser at once, all views of a mailbox together; 0: any number.
+	SessionsPerUser int
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -65,14 +67,6 @@ type Route struct {
 	Beside []policy.Policy
 	// Forget: nothing is remembered of this view.
 	Forget bool
-	// UIDL is the format in which messages are named; the zero one is the
-	// default.
-	UIDL uidl.Format
-	// Origin says which server it is: an upstream that is replaced by another
-	// under the same name has another.
-	Origin string
-	// Before is the Maildrop that this one succeeds; "" if none.
-	Before string
 	// ExactSizes reads messages through once to learn their true sizes.
 	ExactSizes bool
 }
@@ -84,24 +78,29 @@ type Shared struct {
 	marks   marks
 	sizes   sizes
 	delays  delays
+	heads   heads
 	intents sync.Map    // ID → true, of sessions that run
 	ailing  atomic.Bool // the last write of state failed
 	watched sync.Map    // session ID → *transcript that does not know yet whether it is wanted
 	live    sync.Map    // session ID → *session, from sign-in to the session's end
 	// Store is the state file, or nil.
 	Store store.Store
+	// Guard stands before every sign-in.
+	Guard *guard.Guard
 }
 
 // NewShared returns an empty memory.
 func NewShared() *Shared {
-	return &Shared{locks: newLocks(), sizes: newSizes()}
+	s := &Shared{locks: newLocks(), sizes: newSizes()}
+	s.Guard = guard.New(book{s})
+	return s
 }
 
 // Login implements pop3.Backend. The maildrop is locked only after the
 // upstream has accepted the credentials, or a stranger could lock its owner out.
 func (g *Gateway) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentials) (pop3.Session, error) {
 	try := g.newAttempt(peer, cred)
-	s, err := g.signIn(ctx, peer, cred, try)
+	s, err := g.guarded(ctx, peer, cred, try)
 	try.done(s, err)
 	if err != nil {
 		return nil, err // not s: a nil *session is not a nil Session
@@ -121,8 +120,15 @@ func (g *Gateway) signIn(ctx context.Context, peer pop3.Peer, cred pop3.Credenti
 	if err != nil {
 		return nil, err
 	}
+	leave, ok := g.Shared.heads.enter(route.Upstream+"\n"+fold(route.User), g.SessionsPerUser)
+	if !ok {
+		_ = mailbox.Close() // nothing was changed, and the client hears of the bound
+		lock.release()
+		return nil, &errTooManySessions
+	}
 	s := g.begin(route, login, peer, mailbox, lock)
 	s.head = try.header()
+	s.leave = leave
 	err = s.loadMemory(ctx)
 	if err == nil {
 		err = s.bringBack(ctx, login)
@@ -214,7 +220,7 @@ func upstreamLogin(route Route, peer pop3.Peer, cred pop3.Credentials) upstream.
 // begin makes the session.
 func (g *Gateway) begin(route Route, login upstream.Login, peer pop3.Peer, mailbox upstream.Mailbox, lock *lock) *session {
 	s := &session{
-		gateway: g, route: route, mailbox: mailbox, folders: mailbox.Folders(), lock: lock, maildrop: maildropOf(route, login),
+		gateway: g, leave: func() {}, route: route, mailbox: mailbox, folders: mailbox.Folders(), lock: lock, maildrop: maildropOf(route, login),
 		retrieved: map[int]bool{},
 		log:       g.Log.WithFields(logrus.Fields{"session": peer.ID, "upstream": route.Upstream}),
 	}

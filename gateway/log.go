@@ -14,12 +14,20 @@ func (g *Gateway) Hooks() pop3.Hooks {
 	return g.watchingHooks(g.recordingHooks(pop3.Hooks{Error: g.logError, End: g.logEnd, Command: g.logCommand}))
 }
 
+// rejected is said of each sign-in with a wrong name or password, and of nothing
+// else: docs/operations.md promises that to programs that read the log.
+const rejected = "sign-in rejected"
+
 // logError is at warn level for what clients and upstreams do every day, and
 // at error level for what somebody should look at.
 func (g *Gateway) logError(peer pop3.Peer, user, doing string, err error) {
 	entry := g.Log.WithFields(logrus.Fields{"session": peer.ID, "user": user, "client": host(peer)}).WithError(err)
 	var told *pop3.Error
-	if errors.As(err, &told) && told.Code != pop3.CodeSysPerm {
+	if errors.As(err, &told) && told.Code == pop3.CodeAuth {
+		entry.Warn(rejected)
+		return
+	}
+	if told != nil && told.Code != pop3.CodeSysPerm {
 		entry.Warnf("%s failed", doing)
 		return
 	}
@@ -46,6 +54,10 @@ func (g *Gateway) logEnd(s pop3.Summary) {
 		known.tell(fields)
 	}
 	g.recordEnd(s, known)
+	if s.End == pop3.EndBarred || s.End == pop3.EndRefused { // a flood must not fill the log
+		g.Log.WithFields(fields).Debug("session")
+		return
+	}
 	g.Log.WithFields(fields).Info("session")
 }
 

@@ -52,6 +52,7 @@ type attempt struct {
 	head    audit.Header
 	route   Route
 	signIn  audit.SignIn
+	stopped bool // before a route was looked for
 }
 
 func (g *Gateway) newAttempt(peer pop3.Peer, cred pop3.Credentials) *attempt {
@@ -65,6 +66,13 @@ func (g *Gateway) newAttempt(peer pop3.Peer, cred pop3.Credentials) *attempt {
 	}
 	a.signIn = audit.SignIn{Method: cred.Mechanism, TLS: peer.TLS != nil, Identity: cred.Identity}
 	return a
+}
+
+// stop notes that nobody looked for a route.
+func (a *attempt) stop() {
+	if a != nil {
+		a.stopped = true
+	}
 }
 
 // leads notes where the login leads.
@@ -112,7 +120,7 @@ func (a *attempt) result(err error) string {
 	switch {
 	case err == nil:
 		return audit.ResultOK
-	case a.route.Server == nil:
+	case a.route.Server == nil && !a.stopped:
 		return audit.ResultNoRoute
 	case told == nil:
 		return audit.ResultUnavailable
@@ -127,7 +135,7 @@ func (a *attempt) result(err error) string {
 	case pop3.CodeSysPerm:
 		return audit.ResultDenied
 	}
-	if upstream.KindOf(told.Err) == upstream.Throttled {
+	if upstream.KindOf(told.Err) == upstream.Throttled || a.stopped {
 		return audit.ResultThrottled
 	}
 	return audit.ResultUnavailable
@@ -179,7 +187,7 @@ func (g *Gateway) recordEnd(sum pop3.Summary, s *session) {
 	if limit := limits[sum.End]; limit != "" {
 		g.Recorder.Record(&audit.LimitHit{Header: h, Limit: limit})
 	}
-	if sum.End == pop3.EndRefused {
+	if sum.End == pop3.EndRefused || sum.End == pop3.EndBarred {
 		return
 	}
 	e := &audit.SessionEnded{Header: h, End: sum.End, Seconds: sum.Duration.Seconds(), FailedSignIns: sum.FailedSignIns,

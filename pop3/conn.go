@@ -170,6 +170,15 @@ func (c *conn) greet() error {
 		}
 		return c.hangUp(EndRefused)
 	}
+	if c.server.Admit != nil {
+		if reason := c.server.Admit(c.peer.Remote); reason != "" {
+			if !c.server.Implicit {
+				c.refuse(&refusal{code: CodeSysPerm, text: "no connections from your address"})
+			}
+			_ = c.flush()
+			return &ending{EndBarred, errors.New(reason)}
+		}
+	}
 	if c.server.Hooks.Watch != nil {
 		c.w.watcher = c.server.Hooks.Watch(c.peer)
 	}

@@ -73,6 +73,7 @@ const (
 	EndCommands = "bad commands"    // Limits.BadCommands
 	EndSignIns  = "failed sign-ins" // Limits.SignIns
 	EndRefused  = "too many"        // Limits.Connections or ConnectionsPerAddress
+	EndBarred   = "barred"          // Server.Admit did not let it in
 	EndPanic    = "internal error"  // a panic, in a backend most likely
 )
 

@@ -28,6 +28,9 @@ type Server struct {
 	// this machine only. It is asked in the connection's goroutine, so it may
 	// wait for a PROXY header.
 	AllowPlain func(net.Conn) bool
+	// Admit tells why a client is not let in; nil, or "", lets it in. It is told
+	// only that it is not. It is asked before anything is said, and must be quick.
+	Admit func(remote net.Addr) (reason string)
 	// Implementation is the greeting's text and CAPA's IMPLEMENTATION.
 	Implementation string
 	// Capabilities are extra lines of CAPA before sign-in, like "EXPIRE 30

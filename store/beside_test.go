@@ -192,3 +192,24 @@ func BenchmarkView50000(b *testing.B) {
 		}
 	}
 }
+
+// TestLift: a ban is lifted beside the owner.
+func TestLift(t *testing.T) {
+	f := fresh(t)
+	ctx := bounded(t)
+	want := Ban{Network: "192.0.2.1/32", Since: 1, Until: 2, Times: 1, Reason: "20 failed sign-ins"}
+	if err := f.PutBan(ctx, want); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := LookAtBans(ctx, f.path); err != nil || len(all) != 1 || all[0] != want {
+		t.Errorf("%+v, %v", all, err)
+	}
+	for _, there := range []bool{true, false} {
+		if found, err := Lift(ctx, f.path, want.Network); err != nil || found != there {
+			t.Errorf("Lift: %v, %v; want %v", found, err, there)
+		}
+	}
+	if _, found, err := f.Ban(ctx, want.Network); err != nil || found {
+		t.Errorf("still there: %v, %v", found, err)
+	}
+}

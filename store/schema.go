@@ -29,9 +29,12 @@ var version5 string
 //go:embed schema/0006.sql
 var version6 string
 
+//go:embed schema/0007.sql
+var version7 string
+
 // schema leads from an empty file to the newest version: step i makes version
 // i+1.
-var schema = []string{version1, version2, version3, version4, version5, version6}
+var schema = []string{version1, version2, version3, version4, version5, version6, version7}
 
 // errDamaged is what SQLite's own check found.
 var errDamaged = errors.New("check failed")

@@ -173,6 +173,7 @@ func (f *front) newServer(l *config.Listener, c *config.Snapshot, backend *gatew
 		AllowPlain: func(c net.Conn) bool {
 			return l.PlaintextAuth.Contains(remote(c)) || encryptedBeforeUs(c)
 		},
+		Admit:          backend.Admit,
 		Implementation: "Restante", Mechanisms: l.Mechanisms,
 		Limits: pop3.Limits{
 			Connections: c.Limits.Connections, ConnectionsPerAddress: c.Limits.ConnectionsPerAddress,

@@ -26,10 +26,11 @@ var mayImport = map[string][]string{
 	"proxy":                {"upstream", "upstream/readahead", "secret", "pop3"},
 	"auth":                 {"secret", "store", "upstream"},
 	"auth/oauth":           {"secret", "store", "auth", "upstream"},
-	"config":               {"policy", "uidl"},
+	"config":               {"policy", "guard"},
+	"guard":                {"secret"},
 	"memimap":              {"secret"},
 	"admin":                {"audit"},
-	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit", "uidl"},
+	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit", "guard"},
 	"store/storetest":      {"store"},
 }
 

@@ -72,7 +72,6 @@ func (s *service) apply(old, next *config.Snapshot) error {
 	for _, w := range next.Warnings(time.Now()) {
 		s.log.Warn(w.Error())
 	}
-	s.tidyState(next)
 	return nil
 }
 
@@ -84,6 +83,9 @@ func (s *service) openState(old, next *config.Snapshot) (err error) {
 		return fmt.Errorf("state: cannot change from %q to %q while Restante runs; restart it", old.State, next.State)
 	case next.State != "" && s.shared.Store == nil:
 		s.shared.Store, err = store.OpenWith(next.State, !next.NeedsState, s.storeHooks())
+		if err == nil {
+			err = s.shared.Guard.Load(context.Background())
+		}
 	}
 	return err
 }
@@ -114,7 +116,8 @@ func (s *service) openMissing(next *config.Snapshot) (map[string]*front, error) 
 // replace cannot fail.
 func (s *service) replace(next *config.Snapshot, made *generation, opened map[string]*front) {
 	backend := &gateway.Gateway{Route: routing(next, made.upstreams), Shared: s.shared, Log: s.log, ReadOnly: next.ReadOnly,
-		Transcripts: made.transcripts.rules, Recorder: s.recorder(next)}
+		Transcripts: made.transcripts.rules, Recorder: s.recorder(next), SessionsPerUser: next.Limits.SessionsPerUser}
+	s.shared.Guard.Set(next.Guard, backend.TellBan)
 	kept := map[string]*front{}
 	for _, l := range next.Listeners {
 		f := s.fronts[frontKey(l)]
@@ -168,27 +171,12 @@ func routing(next *config.Snapshot, servers upstreams) func(string, netip.Addr, 
 		if err != nil {
 			return gateway.Route{}, err
 		}
-		before, err := predecessor(r)
-		if err != nil {
-			return gateway.Route{}, err
-		}
 		return gateway.Route{
 			Name: r.Name, Upstream: r.Upstream.Name, Host: r.Upstream.Host(), Server: servers[r.Upstream.Name].server, User: identity, Base: r.Base,
 			Policy: r.Policy, PolicyName: r.PolicyName,
 			View: r.View, Others: r.Others, Beside: r.Beside, Forget: r.Forget, ExactSizes: r.Upstream.ExactSizes,
-			UIDL: r.UIDL, Origin: r.Upstream.Addresses[0], Before: before,
 		}, nil
 	}
-}
-
-// predecessor is how the state file knows the account of before; "" if there is
-// none.
-func predecessor(r config.Route) (string, error) {
-	upstream, identity, err := r.Predecessor(r.Base)
-	if err != nil || upstream == "" {
-		return "", err
-	}
-	return gateway.Maildrop(upstream, identity), nil
 }
 
 // stop lets nobody in any more and gives sessions some time to end.
