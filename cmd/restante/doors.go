@@ -59,8 +59,12 @@ func (s *service) useDoors(a config.Admin) {
 		*door
 		serve func(net.Listener) *admin.Door
 	}{{&s.socket, s.admin.ServeSocket}, {&s.web, s.admin.ServeWeb}} {
+		before := d.serving
 		if err := d.use(d.serve); err != nil {
 			s.log.WithError(err).Warn("closing an address of the administrator's")
+		}
+		if d.serving != nil && d.serving != before {
+			s.log.WithField("address", d.serving.Addr().String()).Info("administrators are answered")
 		}
 		if d.serving != nil {
 			d.serving.SetProfiles(a.Pprof)

@@ -16,6 +16,7 @@ import (
 	"github.com/restante-mail/restante/config"
 	"github.com/restante-mail/restante/gateway"
 	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/proxy"
 )
 
 // eyes are what an administrator sees the service by. What they read is
@@ -166,17 +167,21 @@ func listenerStatus(l *config.Listener, f *front, all []*generation) admin.Liste
 	return status
 }
 
-// upstreamStatus asks the upstream nothing; a POP3 server has neither kept
-// connections nor read-ahead.
+// upstreamStatus asks the upstream nothing. Connections to a POP3 server are not
+// kept, and not counted.
 func upstreamStatus(u *config.Upstream, opened openedUpstream) admin.Upstream {
 	status := admin.Upstream{Name: u.Name, Protocol: strings.ToLower(u.Protocol.String()), Addresses: u.Addresses}
 	if pool, ok := opened.server.(interface{ Connections() (inUse, idle int) }); ok {
 		status.InUse, status.Idle = pool.Connections()
 	}
-	if reader, ok := opened.server.(interface{ ReadAhead() bridge.ReadAhead }); ok {
-		octets := reader.ReadAhead()
-		status.Read, status.Ahead, status.Wasted = octets.Read, octets.Ahead, octets.Wasted
+	var octets bridge.ReadAhead
+	switch u := opened.server.(type) {
+	case *bridge.Upstream:
+		octets = u.ReadAhead()
+	case *proxy.Upstream:
+		octets = bridge.ReadAhead(u.ReadAhead())
 	}
+	status.Read, status.Ahead, status.Wasted = octets.Read, octets.Ahead, octets.Wasted
 	return status
 }
 

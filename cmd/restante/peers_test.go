@@ -38,6 +38,7 @@ func TestPeers(t *testing.T) {
 		{"UpstreamGone", upstreamGone},
 		{"NoUIDPLUS", noUIDPLUS},
 		{"Terminate", terminate},
+		{"Administrator", administrator},
 		{"Kill", kill},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, binary) })
