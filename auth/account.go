@@ -163,7 +163,7 @@ func (s *Secret) check() error {
 	case s.Hash != "":
 		return checkHash(s.Hash)
 	case s.Sealed != "":
-		return checkSealed(s.Sealed)
+		return CheckSealed(s.Sealed)
 	}
 	return checkCertificate(s.Certificate)
 }
@@ -197,7 +197,7 @@ func (i *Identity) Check() error {
 		return errors.New("the user upstream has line ends, or is too long")
 	}
 	if i.Sealed != "" {
-		return checkSealed(i.Sealed)
+		return CheckSealed(i.Sealed)
 	}
 	return nil
 }

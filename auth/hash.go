@@ -152,3 +152,9 @@ func parseArgon(hash string) (c cost, sum []byte, err error) {
 
 // same compares in a time that does not depend on where the difference is.
 func same(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
+
+// IsPasswordHash tells whether a hash is one that HashPassword makes.
+func IsPasswordHash(hash string) bool {
+	_, _, err := parseArgon(hash)
+	return err == nil
+}

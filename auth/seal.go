@@ -323,8 +323,8 @@ func boundTo(account, purpose string) []byte {
 	return fmt.Appendf(nil, "restante sealed 1 %d:%s %d:%s", len(account), account, len(purpose), purpose)
 }
 
-// checkSealed tells whether a text may be a sealed value.
-func checkSealed(sealed string) error {
+// CheckSealed tells whether a text may be a sealed value.
+func CheckSealed(sealed string) error {
 	_, _, err := splitSealed(sealed)
 	return err
 }

@@ -1,13 +1,13 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -208,8 +208,13 @@ func (f *framing) startTLS() error {
 func (f *framing) has(capability string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, announced := range bytes.Fields([]byte(f.caps)) {
-		if bytes.EqualFold(announced, []byte(capability)) {
+	return offers(f.caps, capability)
+}
+
+// offers tells whether a list of capabilities has one.
+func offers(caps, capability string) bool {
+	for announced := range strings.FieldsSeq(caps) {
+		if strings.EqualFold(announced, capability) {
 			return true
 		}
 	}

@@ -88,6 +88,9 @@ func (p *pool) prove(login upstream.Login) (sum proof) {
 	if login.Bearer {
 		fields[3] = "token"
 	}
+	if login.External {
+		fields[3] = "certificate"
+	}
 	if p.tellsClient {
 		fields = append(fields, login.Client.String())
 	}

@@ -31,7 +31,7 @@ func checkLogin(login upstream.Login) error {
 	switch {
 	case login.User == "":
 		problem = "the user name is empty"
-	case secret == "":
+	case secret == "" && !login.External:
 		problem = "the password is empty" // some servers take that for an anonymous sign-in
 	case len(login.User) > maxPassword || len(login.Identity) > maxPassword:
 		problem = fmt.Sprintf("the user name has more than %d octets", maxPassword)
@@ -51,6 +51,10 @@ func checkLogin(login upstream.Login) error {
 // or nil for the LOGIN command.
 func choose(f *framing, login upstream.Login) (sasl.Client, error) {
 	switch {
+	case login.External && f.has("AUTH=EXTERNAL"):
+		return sasl.NewExternalClient(actAs(login)), nil
+	case login.External:
+		return nil, cannot("the server does not know us by a certificate: it does not offer EXTERNAL; give the upstream a cert and a key that it trusts")
 	case login.Bearer && f.has("AUTH=OAUTHBEARER"):
 		return oauthBearer(login), nil
 	case login.Bearer && f.has("AUTH=XOAUTH2"):

@@ -6,10 +6,13 @@
 // Snapshot and replaces it when a file changes, all or nothing.
 //
 // It opens no sockets and signs nobody in, and it does not connect to upstream
-// servers. There are no secrets in it.
+// servers. Secrets in it are hashes, or sealed.
 package config
 
-import "github.com/restante-mail/restante/policy"
+import (
+	"github.com/restante-mail/restante/auth"
+	"github.com/restante-mail/restante/policy"
+)
 
 // Config is what the files say, and Defaults where they say nothing. The types
 // named Table mirror the TOML and are not checked; Compile checks them.
@@ -23,6 +26,10 @@ type Config struct {
 	// Routes pick upstream, identity and policy for a login; the first match
 	// wins. A file with one upstream needs none.
 	Routes []RouteTable `toml:"route"`
+	// Auth says where secrets of accounts are.
+	Auth AuthTable `toml:"auth"`
+	// Accounts are logins with secrets of their own.
+	Accounts []AccountTable `toml:"account"`
 	// Policies by name; a route may also name a preset.
 	Policies map[string]*PolicyTable `toml:"policy"`
 	// Limits bound what clients can use up.
@@ -66,6 +73,11 @@ type ListenerTable struct {
 	// Mechanisms are the SASL mechanisms offered; left out: all that Restante
 	// knows.
 	Mechanisms []string `toml:"mechanisms"`
+	// APOP offers it, with or without TLS, to accounts with a recoverable secret.
+	APOP bool `toml:"apop"`
+	// ClientCA is a PEM file with the authorities whose client certificates are
+	// believed, for EXTERNAL.
+	ClientCA string `toml:"client_ca"`
 	// Cert is a PEM file with this listener's own certificate chain.
 	Cert string `toml:"cert"`
 	// Key is the PEM file with the private key of Cert.
@@ -137,6 +149,10 @@ type UpstreamTable struct {
 	CredentialBound Duration `toml:"credential_bound"`
 	// MaxIdle is how many connections are kept at most.
 	MaxIdle int `toml:"max_idle"`
+	// MasterUser signs in for accounts that have no identity of their own.
+	MasterUser string `toml:"master_user"`
+	// MasterPassword is the password of MasterUser, sealed.
+	MasterPassword string `toml:"master_password"`
 	// TellClient is how the server learns the client's address: id (IMAP ID
 	// x-originating-ip), xclient (POP3, Dovecot's command), proxy or proxy-v1
 	// (POP3, the PROXY protocol); left out: it does not.
@@ -177,6 +193,9 @@ type RouteTable struct {
 	// Policy is the name of a [policy.NAME] or of a preset; left out: the
 	// preset classic.
 	Policy string `toml:"policy"`
+	// Accounts is none, first (an account decides for its name, the upstream
+	// for all others) or only (nobody gets in without an account).
+	Accounts auth.Use `toml:"accounts"`
 	// Views are names of clients that share the mailbox, each with its own
 	// state: alice+printer.
 	Views []string `toml:"views"`

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"slices"
+
+	"github.com/restante-mail/restante/auth"
 )
 
 // Expire is what CAPA may say of EXPIRE before a client of a listener has signed
@@ -66,6 +68,24 @@ func (s *Snapshot) policiesAt(listener string) (all []Route) {
 		}
 		for _, view := range views {
 			all = append(all, r.as("", view))
+		}
+		all = append(all, s.ofSecrets(r)...)
+	}
+	return all
+}
+
+// ofSecrets are a route's with the policies that secrets of accounts have. Those
+// of the state file come and go, and are not known here.
+func (s *Snapshot) ofSecrets(r Route) (all []Route) {
+	if r.Accounts == auth.UseNone {
+		return nil
+	}
+	for _, a := range s.Accounts {
+		for _, secret := range a.Secrets {
+			if p, ok := s.policies[secret.Policy]; ok {
+				r.Policy = p
+				all = append(all, r)
+			}
 		}
 	}
 	return all

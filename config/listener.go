@@ -34,11 +34,13 @@ type Listener struct {
 	PlaintextAuth Networks
 	// ProxyProtocol are the networks whose PROXY header is believed.
 	ProxyProtocol Networks
+	// APOP is offered.
+	APOP bool
 	// Mechanisms of SASL that are offered; nil is all.
 	Mechanisms []string
 }
 
-var mechanisms = []string{"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}
+var mechanisms = []string{"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER", "EXTERNAL"}
 
 func (b *builder) buildListeners() {
 	if len(b.Listeners) == 0 {
@@ -64,6 +66,8 @@ func (b *builder) buildListener(path string, t *ListenerTable, shared []*pair) {
 		own = shared
 	}
 	b.listenerSecurity(path, t, l, own)
+	l.APOP = t.APOP
+	b.clientCertificates(child(path, "client_ca"), t.ClientCA, l)
 	l.PlaintextAuth = b.parseNetworks(child(path, "plaintext_auth"), t.PlaintextAuth)
 	if l.PlaintextAuth == nil {
 		l.PlaintextAuth = loopback
@@ -111,6 +115,18 @@ func (b *builder) listenerSecurity(path string, t *ListenerTable, l *Listener, p
 		return
 	}
 	b.listenerTLS(path, t, l, pairs)
+}
+
+// clientCertificates has TLS ask for one, and verify it if there is one: most
+// clients have none and sign in otherwise.
+func (b *builder) clientCertificates(path, file string, l *Listener) {
+	switch {
+	case file == "":
+	case l.TLS == nil:
+		b.addf(path, "needs TLS, for certificates are shown there")
+	default:
+		l.TLS.ClientCAs, l.TLS.ClientAuth = b.authorities(path, file), tls.VerifyClientCertIfGiven
+	}
 }
 
 // checkName refuses what would be confusing in a log.

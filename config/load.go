@@ -73,6 +73,7 @@ func (r *reader) add(file string) {
 	}
 	o := newOutline(file, data)
 	part := &Config{TLS: r.TLS, Limits: r.Limits, Guard: r.Guard, Log: r.Log, Admin: r.Admin, ShutdownTime: r.ShutdownTime, State: r.State, StateFailure: r.StateFailure}
+	part.Auth = r.Auth
 	o.decode(data, part)
 	part.resolve(filepath.Dir(file), o.places)
 	r.merge(o, part)
@@ -169,7 +170,16 @@ func (c *Config) resolve(dir string, set places) {
 			fix(&c.TLS.Certificates[i].Key)
 		}
 	}
+	if _, here := set["auth.key_file"]; here {
+		fix(&c.Auth.KeyFile)
+	}
+	if _, here := set["auth.htpasswd"]; here {
+		for i := range c.Auth.Htpasswd {
+			fix(&c.Auth.Htpasswd[i])
+		}
+	}
 	for i := range c.Listeners {
+		fix(&c.Listeners[i].ClientCA)
 		fix(&c.Listeners[i].Cert)
 		fix(&c.Listeners[i].Key)
 		for k := range c.Listeners[i].Certificates {
@@ -209,6 +219,7 @@ func (r *reader) merge(o *outline, part *Config) {
 	r.TLS, r.Limits, r.Log, r.ShutdownTime = part.TLS, part.Limits, part.Log, part.ShutdownTime
 	r.Admin, r.Guard = part.Admin, part.Guard
 	r.State, r.StateFailure = part.State, part.StateFailure
+	r.Auth, r.Accounts = part.Auth, append(r.Accounts, part.Accounts...)
 	r.Listeners = append(r.Listeners, part.Listeners...)
 	r.Upstreams = append(r.Upstreams, part.Upstreams...)
 	r.Routes = append(r.Routes, part.Routes...)
@@ -238,7 +249,7 @@ func (r *reader) once(path string, w place) {
 
 // moved is the path in the merged configuration of a path in the next file.
 func (r *reader) moved(path string) string {
-	for name, n := range map[string]int{"listener": len(r.Listeners), "upstream": len(r.Upstreams), "route": len(r.Routes), "transcript": len(r.Transcripts)} {
+	for name, n := range map[string]int{"listener": len(r.Listeners), "upstream": len(r.Upstreams), "route": len(r.Routes), "transcript": len(r.Transcripts), "account": len(r.Accounts)} {
 		rest, ok := strings.CutPrefix(path, name+"[")
 		if !ok {
 			continue

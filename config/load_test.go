@@ -44,8 +44,8 @@ Url = "imaps://b.example.com"
 `, []string{
 		`c.toml: route: there is none, and there are several upstreams; add a [[route]] for each`,
 		`c.toml:6: upstream[0].adresses: unknown key; did you mean "addresses"?`,
-		`c.toml:7: upstream[0].policy: unknown key; known are addresses, apop, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, max_idle, name, neutral, pipelining, server_name, sizes, tell_client, timeout, url, warm_idle`,
-		`c.toml:8: upstream[0].zzzzzz: unknown key; known are addresses, apop, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, max_idle, name, neutral, pipelining, server_name, sizes, tell_client, timeout, url, warm_idle`,
+		`c.toml:7: upstream[0].policy: unknown key; known are addresses, apop, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, master_password, master_user, max_idle, name, neutral, pipelining, server_name, sizes, tell_client, timeout, url, warm_idle`,
+		`c.toml:8: upstream[0].zzzzzz: unknown key; known are addresses, apop, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, master_password, master_user, max_idle, name, neutral, pipelining, server_name, sizes, tell_client, timeout, url, warm_idle`,
 		`c.toml:9: limit: unknown key; did you mean "limits"?`,
 		`c.toml:11: upstream[1].Url: unknown key; did you mean "url"?`,
 		`c.toml:12: log.colour: unknown key; known are format, level`,
@@ -54,8 +54,8 @@ Url = "imaps://b.example.com"
 ` + good + `[audit]
 file = "audit.jsonl"
 `, []string{
-		`c.toml:1: views: unknown key; known are admin, guard, limits, listener, log, policy, route, shutdown_time, state, state_failure, tls, transcript, upstream`,
-		`c.toml:7: audit: unknown key; known are admin, guard, limits, listener, log, policy, route, shutdown_time, state, state_failure, tls, transcript, upstream`,
+		`c.toml:1: views: unknown key; known are account, admin, auth, guard, limits, listener, log, policy, route, shutdown_time, state, state_failure, tls, transcript, upstream`,
+		`c.toml:7: audit: unknown key; known are account, admin, auth, guard, limits, listener, log, policy, route, shutdown_time, state, state_failure, tls, transcript, upstream`,
 	}},
 	{"a typing error in a needed key is one problem", `[[listener]]
 adress = "127.0.0.1:1110"
@@ -411,7 +411,7 @@ DIR/b.toml:3: listener[0].address: 127.0.0.1:1110 is taken by the listener in DI
 DIR/b.toml:6: log.level: was set already, in DIR/a.toml line 8; keep one of them
 DIR/b.toml:7: policy.p: was set already, in DIR/a.toml line 9; keep one of them
 DIR/c.toml:1: listener[0].address: is missing; write host:port, such as "127.0.0.1:1110"
-DIR/c.toml:2: listener[0].zone: unknown key; known are address, cert, certificate, ciphers, key, legacy_networks, mechanisms, name, plaintext_auth, proxy_protocol, tls, tls_profile
+DIR/c.toml:2: listener[0].zone: unknown key; known are address, apop, cert, certificate, ciphers, client_ca, key, legacy_networks, mechanisms, name, plaintext_auth, proxy_protocol, tls, tls_profile
 DIR/c.toml:4: upstream[0].url: is not the URL of a server; write one such as "imaps://imap.example.com" or "imap://127.0.0.1:1143"`
 	got := strings.ReplaceAll(said(err), dir, "DIR")
 	if got != want {

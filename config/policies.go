@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/policy"
 )
 
@@ -15,7 +16,7 @@ func (b *builder) checkPolicies() {
 		for _, err := range each(b.Policies[name].Check()) {
 			b.policyProblem(path, err)
 		}
-		if !slices.ContainsFunc(b.Routes, func(t RouteTable) bool { return t.names(name) }) {
+		if !slices.ContainsFunc(b.Routes, func(t RouteTable) bool { return t.names(name) }) && !b.secretNames(name) {
 			b.warnf(path, "no route uses this policy")
 		}
 	}
@@ -71,6 +72,15 @@ func (b *builder) routePolicy(path, name string, r *Route) {
 	b.checkOverPOP3(path, r)
 }
 
+// allPolicies are those of the file, and the presets that these do not hide.
+func (b *builder) allPolicies() map[string]policy.Policy {
+	all := map[string]policy.Policy{}
+	for _, name := range append(policy.Presets(), slices.Collect(maps.Keys(b.Policies))...) {
+		all[name], _ = b.policyNamed(name)
+	}
+	return all
+}
+
 // checkState refuses what cannot do without a memory if there is none.
 func (b *builder) checkState() {
 	b.oneOf("state_failure", b.StateFailure, "refuse", "read-only")
@@ -82,6 +92,17 @@ func (b *builder) checkState() {
 			b.addf(child(element("route", i), "policy"), "policy %q, or the route's views, must remember what clients did; name a file with state = \"FILE\" (or --state FILE), and make it with restante state init", r.PolicyName)
 		}
 	}
+}
+
+// secretNames tells whether a secret of an account has the policy. Those of the
+// state file are not known here, and may.
+func (b *builder) secretNames(policy string) bool {
+	if b.State != "" && slices.ContainsFunc(b.Routes, func(t RouteTable) bool { return t.Accounts != auth.UseNone }) {
+		return true
+	}
+	return slices.ContainsFunc(b.Accounts, func(a AccountTable) bool {
+		return slices.ContainsFunc(a.Secrets, func(s SecretTable) bool { return s.Policy == policy })
+	})
 }
 
 // names tells whether a route, or a view of it, has the policy.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/policy"
 )
 
@@ -33,6 +34,10 @@ type Route struct {
 	// Forget: nothing is remembered of the view.
 	Forget bool
 
+	// Accounts says whether accounts decide.
+	Accounts auth.Use
+
+	origin   *Route // of the Snapshot, before it was led to a view
 	when     condition
 	identity string // template; "" is the user as given
 	views    views
@@ -52,7 +57,9 @@ func (s *Snapshot) Route(user string, client netip.Addr, listener string) (Route
 	for i := range s.routes {
 		r := &s.routes[i]
 		if base, view := r.views.split(user); r.when.match(base, client, listener) {
-			return r.as(base, view), true
+			led := r.as(base, view)
+			led.origin = r
+			return led, true
 		}
 	}
 	return Route{}, false
@@ -124,7 +131,7 @@ func (b *builder) onlyRoute() {
 
 func (b *builder) buildRoute(path string, t *RouteTable) {
 	b.checkRouteName(child(path, "name"), t.Name)
-	r := Route{Name: t.Name, identity: t.Identity}
+	r := Route{Name: t.Name, identity: t.Identity, Accounts: t.Accounts}
 	r.when = condition{network: b.parseNetworks(child(path, "network"), t.Network), listeners: t.Listener}
 	b.userCondition(path, t, &r.when)
 	b.checkRouteLists(path, t)

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/guard"
+	"github.com/restante-mail/restante/policy"
 )
 
 // A Snapshot is a configuration ready for use. It never changes; sessions keep
@@ -31,6 +33,15 @@ type Snapshot struct {
 	// Transcripts say whose protocol is written down.
 	Transcripts []*Transcript
 
+	// Accounts that the files name.
+	Accounts []auth.Account
+	// KeyFile is where the keys of sealed secrets are, or will be; "" if nothing
+	// can be sealed.
+	KeyFile string
+	// Htpasswd is nil if no file is named.
+	Htpasswd *auth.Htpasswd
+
+	policies     map[string]policy.Policy // by name: all that a secret may name
 	routes       []Route
 	warnings     []Problem
 	certificates []certificate
@@ -56,6 +67,7 @@ func (c *Config) compile(p *problems) *Snapshot {
 	b.checkPolicies()
 	b.buildRoutes()
 	s.Transcripts = b.buildTranscripts()
+	b.buildAccounts()
 	b.checkLimits()
 	s.Guard = b.guard()
 	b.checkLog()
@@ -64,6 +76,7 @@ func (c *Config) compile(p *problems) *Snapshot {
 	s.ReadOnly = c.StateFailure == "read-only"
 	s.NeedsState = slices.ContainsFunc(b.routes, Route.needsState)
 	s.Listeners, s.Upstreams, s.routes = b.listeners, b.upstreams, b.routes
+	s.Accounts, s.KeyFile, s.Htpasswd, s.policies = b.accounts, c.keyFile(), b.htpasswd, b.allPolicies()
 	s.warnings, s.certificates, s.sources = b.warnings, b.certificates, b.files
 	return s
 }
@@ -95,6 +108,8 @@ type builder struct {
 	listeners    []*Listener
 	upstreams    []*Upstream
 	routes       []Route
+	accounts     []auth.Account
+	htpasswd     *auth.Htpasswd
 	warnings     []Problem
 	certificates []certificate
 }

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/restante-mail/restante/auth"
 )
 
 // Protocol is what an upstream server speaks.
@@ -48,6 +50,8 @@ type Upstream struct {
 	// CredentialBound and MaxIdle bound them, in age and in number.
 	CredentialBound time.Duration
 	MaxIdle         int
+	// Master signs in for accounts without an identity of their own.
+	Master auth.Master
 	// TellClient is how the client's address is sent along; "" if it is not.
 	TellClient string
 	// Neutral, Pipelining and APOP are UpstreamTable's, of a POP3 server.
@@ -106,6 +110,7 @@ func (b *builder) buildUpstream(path string, t *UpstreamTable) {
 	}
 	b.upstreamSecurity(path, t, u, implicit)
 	b.upstreamTLS(path, t, u, host)
+	b.master(path, t, u)
 	u.ExactSizes = b.exactSizes(child(path, "sizes"), t.Sizes)
 	u.Timeout = b.duration(child(path, "timeout"), t.Timeout, defaultUpstream.Timeout)
 	u.DialTimeout = b.duration(child(path, "dial_timeout"), t.DialTimeout, defaultUpstream.DialTimeout)

@@ -65,7 +65,7 @@ type Question struct {
 // nor the state, which it only reads.
 func (g *Gateway) Explain(ctx context.Context, q Question) (*Explanation, error) {
 	peer := pop3.Peer{ID: "explain", Listener: q.Listener, Remote: &net.TCPAddr{IP: q.Client.AsSlice()}}
-	route, login, err := g.lead(peer, q.Credentials)
+	route, login, err := g.lead(ctx, peer, q.Credentials)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/restante-mail/restante/audit"
+	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/guard"
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/pop3"
@@ -29,6 +31,8 @@ type Gateway struct {
 	// Route picks the upstream for a login. Its error is told to nobody but
 	// the log.
 	Route func(user string, client netip.Addr, listener string) (Route, error)
+	// Accounts are logins that are decided here; nil: there are none.
+	Accounts *auth.Directory
 	// Shared outlives reloads.
 	Shared *Shared
 	Log    logrus.FieldLogger
@@ -67,6 +71,16 @@ type Route struct {
 	Beside []policy.Policy
 	// Forget: nothing is remembered of this view.
 	Forget bool
+	// Accounts says whether accounts of our own decide.
+	Accounts auth.Use
+	// Master is the upstream's master user, for accounts without an identity of
+	// their own.
+	Master auth.Master
+	// With returns the route for another view and, if it is not "", another
+	// policy; nil where Accounts is UseNone.
+	With func(view, policy string) (Route, error)
+	// Label names the account's secret that was used; "" without an account.
+	Label string
 	// ExactSizes reads messages through once to learn their true sizes.
 	ExactSizes bool
 }
@@ -110,9 +124,12 @@ func (g *Gateway) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentia
 }
 
 func (g *Gateway) signIn(ctx context.Context, peer pop3.Peer, cred pop3.Credentials, try *attempt) (*session, error) {
-	route, login, err := g.lead(peer, cred)
+	route, login, err := g.lead(ctx, peer, cred)
 	g.consider(peer, cred, route)
-	if err != nil {
+	if told := (*pop3.Error)(nil); errors.As(err, &told) {
+		try.leads(route)
+		return nil, err
+	} else if err != nil {
 		return nil, &pop3.Error{Code: pop3.CodeSysPerm, Text: "No mail server is set up for this user; ask your administrator", Err: err}
 	}
 	try.leads(route)
@@ -180,11 +197,11 @@ func (g *Gateway) enter(ctx context.Context, route Route, login upstream.Login, 
 	return mailbox, lock, nil
 }
 
-// lead finds the way to the mailbox that is acted upon. With an authorization
+// leadThrough finds the way to the mailbox that is acted upon. With an authorization
 // identity (RFC 4616) that is the identity's, by its route, view and policy;
 // who signs in for it only proves who they are. If their own route leads to the
 // same upstream they have there the name that it gives them.
-func (g *Gateway) lead(peer pop3.Peer, cred pop3.Credentials) (Route, upstream.Login, error) {
+func (g *Gateway) leadThrough(peer pop3.Peer, cred pop3.Credentials) (Route, upstream.Login, error) {
 	owner := cred.Identity
 	if owner == "" {
 		owner = cred.User

@@ -12,6 +12,7 @@ import (
 	"github.com/restante-mail/restante/audit"
 	"github.com/restante-mail/restante/guard"
 	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/secret"
 	"github.com/restante-mail/restante/store"
 )
 
@@ -64,7 +65,11 @@ func (g *Gateway) learn(ctx context.Context, peer pop3.Peer, cred pop3.Credentia
 
 // attemptOf: with an authorization identity it is who signs in that guesses.
 func attemptOf(peer pop3.Peer, cred pop3.Credentials) guard.Attempt {
-	return guard.Attempt{Address: address(peer.Remote), User: cred.User, Secret: cred.Secret}
+	a := guard.Attempt{Address: address(peer.Remote), User: cred.User, Secret: cred.Secret}
+	if c := shownBy(peer); c != nil && cred.Mechanism == "EXTERNAL" {
+		a.Secret = secret.New(string(c.Raw)) // or one wrong certificate would stand for all
+	}
+	return a
 }
 
 // Admit is pop3.Server's.

@@ -79,6 +79,9 @@ func (s *session) tell(fields logrus.Fields) {
 	if s.route.View != "" {
 		fields["view"] = s.route.View
 	}
+	if s.route.Label != "" {
+		fields["secret"] = s.route.Label
+	}
 	if s.hid > 0 {
 		fields["hid"] = s.hid
 	}

@@ -32,6 +32,9 @@ func (c *conn) auth(arg string) error {
 	if err := c.exchange(&cred, response); err != nil {
 		return err
 	}
+	if cred.Mechanism == mechExternal && cred.User == "" {
+		cred.User = nameIn(c.certificate())
+	}
 	if cred.Identity == cred.User {
 		cred.Identity = ""
 	}
@@ -43,7 +46,7 @@ func (c *conn) auth(arg string) error {
 // response is the initial one, nil if there is none.
 func (c *conn) exchange(cred *Credentials, response []byte) error {
 	server := newMechanism(cred.Mechanism, cred)
-	if server == nil || !slices.Contains(c.server.mechanisms(), cred.Mechanism) {
+	if server == nil || !slices.Contains(c.mechanisms(), cred.Mechanism) {
 		return bad("this mechanism is not offered")
 	}
 	for {
@@ -111,7 +114,7 @@ func (c *conn) refuseBearer(mechanism string, err error) error {
 // listMechanisms answers AUTH without an argument.
 func (c *conn) listMechanisms() error {
 	c.ok("mechanisms follow")
-	for _, name := range c.server.mechanisms() {
+	for _, name := range c.mechanisms() {
 		c.w.writeString(name + "\r\n")
 	}
 	c.w.writeString(terminator)

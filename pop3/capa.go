@@ -33,7 +33,7 @@ func (c *conn) capabilities(uidl bool) []string {
 	}
 	if c.maySignIn() {
 		lines = append(lines, "USER")
-		if names := c.server.mechanisms(); len(names) > 0 {
+		if names := c.mechanisms(); len(names) > 0 {
 			lines = append(lines, "SASL "+strings.Join(names, " "))
 		}
 	}

@@ -30,6 +30,7 @@ var authorization = named(map[string]*command{
 	"STLS": {run: (*conn).stls},
 	"USER": {run: (*conn).userName, args: verbatim},
 	"PASS": {run: (*conn).password, args: verbatim, secret: allSecret},
+	"APOP": {run: (*conn).apop, args: verbatim, secret: allSecret},
 	"AUTH": {run: (*conn).auth, args: trimmed, secret: namedSecret},
 	"QUIT": {run: (*conn).goodbye},
 })

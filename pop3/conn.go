@@ -39,6 +39,7 @@ type conn struct {
 	timed       bool      // the deadline for this line is set
 	plain       plainState
 	user        string // of USER, until PASS
+	timestamp   string // of the greeting; "" if APOP is not offered
 	bad         int    // bad commands in a row
 	maildrop    maildrop
 	streaming   bool // a message is being sent
@@ -190,7 +191,12 @@ func (c *conn) greet() error {
 			return err
 		}
 	}
-	c.ok(c.server.banner() + " ready")
+	greeting := c.server.banner() + " ready"
+	if c.server.APOP {
+		c.timestamp = newTimestamp()
+		greeting += " " + c.timestamp
+	}
+	c.ok(greeting)
 	return nil
 }
 

@@ -67,7 +67,7 @@ func (c *conn) password(arg string) error {
 
 // signIn asks the backend for the maildrop. +OK means that it is open.
 func (c *conn) signIn(cred Credentials) error {
-	if !clean(cred.User) || !clean(cred.Secret.Reveal()) || strings.ContainsAny(cred.Identity, lineBreakers) {
+	if !clean(cred.User) || !clean(cred.Secret.Reveal()) && cred.Mechanism != mechExternal || strings.ContainsAny(cred.Identity, lineBreakers) {
 		if c.server.Hooks.Malformed != nil {
 			c.server.Hooks.Malformed(c.peer, cred.User, cred.Mechanism)
 		}

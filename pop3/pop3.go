@@ -160,16 +160,21 @@ type Control interface {
 // Credentials are what a client offered, as data: nothing in them was
 // interpreted, and they may hold any octet but CR, LF and NUL.
 type Credentials struct {
-	// Mechanism: USER (the USER and PASS commands), PLAIN, LOGIN, XOAUTH2 or
-	// OAUTHBEARER.
+	// Mechanism: USER (the USER and PASS commands), APOP, PLAIN, LOGIN, XOAUTH2,
+	// OAUTHBEARER or EXTERNAL.
 	Mechanism string
-	// User is the authentication identity. Never empty.
+	// User is the authentication identity. Never empty: with EXTERNAL it is whom
+	// the client asks to be, or else the first e-mail address of its certificate,
+	// or else its common name.
 	User string
 	// Identity is the authorization identity of SASL PLAIN, if it was given
 	// and is not User.
 	Identity string
-	// Secret is the password or the bearer token. Never empty.
+	// Secret is the password, the bearer token, or APOP's digest. Never empty but
+	// with EXTERNAL, where Peer.TLS holds the certificate.
 	Secret secret.Text
+	// Challenge is the timestamp that APOP's digest was made with.
+	Challenge string
 }
 
 // Response codes of RFC 2449 and RFC 3206 for Error.Code.

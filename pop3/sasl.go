@@ -16,10 +16,14 @@ const (
 	mechLogin       = "LOGIN"       // draft-murchison-sasl-login
 	mechXOAuth2     = "XOAUTH2"     // Google's and Microsoft's
 	mechOAuthBearer = "OAUTHBEARER" // RFC 7628
+	mechExternal    = "EXTERNAL"    // RFC 4422 appendix A
 )
 
+// mechAPOP is no SASL mechanism, but a command of its own.
+const mechAPOP = "APOP"
+
 // defaultMechanisms are offered in this order.
-var defaultMechanisms = []string{mechPlain, mechLogin, mechXOAuth2, mechOAuthBearer}
+var defaultMechanisms = []string{mechPlain, mechLogin, mechXOAuth2, mechOAuthBearer, mechExternal}
 
 // newMechanism returns the server's side of a mechanism, or nil if there is no
 // such. It decodes what the client says into cred and does not judge it: that
@@ -41,6 +45,8 @@ func newMechanism(name string, cred *Credentials) sasl.Server {
 		return &bearerServer{cred: cred, decode: decodeXOAuth2}
 	case mechOAuthBearer:
 		return &bearerServer{cred: cred, decode: decodeOAuthBearer}
+	case mechExternal:
+		return &externalServer{cred}
 	}
 	return nil
 }

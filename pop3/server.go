@@ -36,10 +36,16 @@ type Server struct {
 	// Capabilities are extra lines of CAPA before sign-in, like "EXPIRE 30
 	// USER". After sign-in a Capable session says its own.
 	Capabilities []string
-	// Mechanisms are the SASL mechanisms offered, of PLAIN, LOGIN, XOAUTH2 and
-	// OAUTHBEARER; nil offers all of them. Others are not offered.
+	// Mechanisms are the SASL mechanisms offered, of PLAIN, LOGIN, XOAUTH2,
+	// OAUTHBEARER and EXTERNAL; nil offers all of them. Others are not offered,
+	// nor is EXTERNAL to a client whose certificate TLS has not verified.
 	Mechanisms []string
-	Limits     Limits
+	// Offers, if not nil, tells which of these can work at the moment.
+	Offers func(mechanism string) bool
+	// APOP puts a timestamp into the greeting and takes digests made with it,
+	// with or without TLS.
+	APOP   bool
+	Limits Limits
 	// Crowd is whose connections Limits counts; nil: this Server's alone.
 	Crowd *Crowd
 	Hooks Hooks

@@ -76,6 +76,9 @@ func (l *line) signIn(ctx context.Context, login upstream.Login) error {
 	if login.Bearer {
 		return l.bear(ctx, login)
 	}
+	if login.External {
+		return l.external(ctx, login)
+	}
 	if login.Identity == "" && (l.caps == nil || l.caps.Has("USER")) {
 		return l.Login(ctx, login.User, login.Secret)
 	}
@@ -89,6 +92,18 @@ func (l *line) signIn(ctx context.Context, login upstream.Login) error {
 		return l.Auth(ctx, sasl.NewLoginClient(login.User, login.Secret.Reveal()))
 	}
 	return fmt.Errorf("%w a password: neither USER nor SASL PLAIN; it may want TLS first", errNoMechanism)
+}
+
+// external has the server know us by our client certificate.
+func (l *line) external(ctx context.Context, login upstream.Login) error {
+	if l.caps != nil && !l.caps.SASL(sasl.External) {
+		return fmt.Errorf("%w a certificate: it has no SASL EXTERNAL", errNoMechanism)
+	}
+	user := login.Identity
+	if user == "" {
+		user = login.User
+	}
+	return l.Auth(ctx, sasl.NewExternalClient(user))
 }
 
 // checkPlain keeps PLAIN's separator out of what it separates (RFC 4616).

@@ -36,6 +36,9 @@ type Login struct {
 	// Tokens, if not nil, give the token for every further sign-in of the session:
 	// the one in Secret may have ended by then.
 	Tokens TokenSource
+	// External: there is no Secret, for the server knows us by our client
+	// certificate (SASL EXTERNAL).
+	External bool
 	// Client is the address of the POP3 client, to tell upstream servers that
 	// are trusted with it; it may be the zero Addr.
 	Client netip.Addr

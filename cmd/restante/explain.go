@@ -111,7 +111,7 @@ func (o *explainOptions) explain(ctx context.Context, path, user string, passwor
 	if c.State != "" {
 		shared.Store = beside{path: c.State}
 	}
-	g := &gateway.Gateway{Route: routing(c, servers), Shared: shared, Log: silent}
+	g := &gateway.Gateway{Route: routing(c, servers), Accounts: directory(c, accountsOf(shared.Store), nil), Shared: shared, Log: silent}
 	e, err := g.Explain(ctx, gateway.Question{
 		Credentials: pop3.Credentials{Mechanism: "USER", User: o.name(user), Secret: password},
 		Client:      client, Listener: o.listener, Retrieved: o.retrieved, Deleted: o.deleted,

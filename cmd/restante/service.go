@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/config"
 	"github.com/restante-mail/restante/gateway"
 	"github.com/restante-mail/restante/pop3"
@@ -19,13 +20,14 @@ import (
 // A service is all that a process serves. Its configuration may be replaced
 // while it runs.
 type service struct {
-	log    *logrus.Logger
-	shared *gateway.Shared
-	fronts map[string]*front // by frontKey
-	crowd  *pop3.Crowd       // of all listeners, across reloads
-	now    *generation
-	old    []*generation // replaced, with sessions that go on
-	eyes                 // of the administrator
+	log     *logrus.Logger
+	shared  *gateway.Shared
+	fronts  map[string]*front // by frontKey
+	crowd   *pop3.Crowd       // of all listeners, across reloads
+	signIns *auth.Memory      // of accounts, across reloads
+	now     *generation
+	old     []*generation // replaced, with sessions that go on
+	eyes                  // of the administrator
 }
 
 // A generation is what was made from one configuration.
@@ -40,7 +42,7 @@ type generation struct {
 }
 
 func newService(log *logrus.Logger) *service {
-	s := &service{log: log, shared: gateway.NewShared(), fronts: map[string]*front{}, crowd: new(pop3.Crowd), now: &generation{}}
+	s := &service{log: log, shared: gateway.NewShared(), fronts: map[string]*front{}, crowd: new(pop3.Crowd), signIns: auth.NewMemory(), now: &generation{}}
 	s.open()
 	return s
 }
@@ -117,6 +119,7 @@ func (s *service) openMissing(next *config.Snapshot) (map[string]*front, error) 
 func (s *service) replace(next *config.Snapshot, made *generation, opened map[string]*front) {
 	backend := &gateway.Gateway{Route: routing(next, made.upstreams), Shared: s.shared, Log: s.log, ReadOnly: next.ReadOnly,
 		Transcripts: made.transcripts.rules, Recorder: s.recorder(next), SessionsPerUser: next.Limits.SessionsPerUser}
+	backend.Accounts = directory(next, accountsOf(s.shared.Store), s.signIns)
 	s.shared.Guard.Set(next.Guard, backend.TellBan)
 	kept := map[string]*front{}
 	for _, l := range next.Listeners {
@@ -127,6 +130,7 @@ func (s *service) replace(next *config.Snapshot, made *generation, opened map[st
 		server := f.newServer(l, next, backend)
 		server.Crowd = s.crowd
 		server.Hooks.Answered = s.commandHook(next)
+		offer(server, l, next, made.upstreams)
 		made.servers = append(made.servers, server)
 		f.serve(&attendant{server, l, made})
 		kept[frontKey(l)] = f
@@ -167,15 +171,7 @@ func routing(next *config.Snapshot, servers upstreams) func(string, netip.Addr, 
 		if !ok {
 			return gateway.Route{}, fmt.Errorf("no route matches user %q from %v at listener %q", user, client, listener)
 		}
-		identity, err := r.Identity(r.Base)
-		if err != nil {
-			return gateway.Route{}, err
-		}
-		return gateway.Route{
-			Name: r.Name, Upstream: r.Upstream.Name, Host: r.Upstream.Host(), Server: servers[r.Upstream.Name].server, User: identity, Base: r.Base,
-			Policy: r.Policy, PolicyName: r.PolicyName,
-			View: r.View, Others: r.Others, Beside: r.Beside, Forget: r.Forget, ExactSizes: r.Upstream.ExactSizes,
-		}, nil
+		return gatewayRoute(next, servers, r)
 	}
 }
 
