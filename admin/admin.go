@@ -24,6 +24,8 @@ type Process struct {
 	Status func() Status
 	// Checks are what must work.
 	Checks func() []Check
+	// Complain is told what went wrong with an answer; nil: nobody is.
+	Complain func(text string)
 }
 
 // A Session is one connection of a client's.
@@ -31,6 +33,8 @@ type Session struct {
 	ID string `json:"id"`
 	// User has signed in, or is about to; "" if nobody.
 	User string `json:"user,omitempty"`
+	// Base is that name without a view; "" before sign-in.
+	Base string `json:"base,omitempty"`
 	View string `json:"view,omitempty"`
 	// Account is whose mailbox it is upstream.
 	Account  string `json:"account,omitempty"`

@@ -60,12 +60,14 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 // stateUpdate is RFC 1939's, as pop3 names it.
 const stateUpdate = "update"
 
-// means: a user is who signed in, whatever the view, or whose mailbox it is.
+// means: a user is who signed in, with or without a view, or whose mailbox it
+// is.
 func (k KickRequest) means(s *Session) bool {
 	if k.ID != "" {
 		return s.ID == k.ID
 	}
-	return strings.EqualFold(s.User, k.User) || strings.EqualFold(s.Account, k.User)
+	is := func(name string) bool { return strings.EqualFold(name, k.User) }
+	return is(s.User) || is(s.Base) || is(s.Account)
 }
 
 func (s *Server) status() Status {

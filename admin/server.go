@@ -3,9 +3,11 @@ package admin
 import (
 	"context"
 	"errors"
+	"log"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -73,13 +75,23 @@ func (s *Server) serve(l net.Listener, more func(*http.ServeMux)) *Door {
 	d.server = &http.Server{
 		Handler: mux, ReadHeaderTimeout: requestTime, ReadTimeout: requestTime,
 		WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-		ConnContext: withPeer,
+		ConnContext: withPeer, ErrorLog: log.New(complaints{s.process.Complain}, "", 0),
 	}
 	go func() {
 		defer close(d.done)
 		_ = d.server.Serve(newBounded(l, maxConns)) // ends with Close
 	}()
 	return d
+}
+
+// complaints are where net/http writes of what failed, panics among it.
+type complaints struct{ tell func(string) }
+
+func (c complaints) Write(p []byte) (int, error) {
+	if c.tell != nil {
+		c.tell(strings.TrimSpace(string(p)))
+	}
+	return len(p), nil
 }
 
 // Close ends the listener. Answers that have begun may take a moment more.
@@ -126,6 +138,10 @@ func (s *Server) scrape(w http.ResponseWriter, r *http.Request) {
 // a line each; over TCP only what kind of thing it is, for errors hold
 // addresses and paths.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	if s.process.Status().Stopping { // what was found a moment ago does not know
+		writeText(w, http.StatusServiceUnavailable, "not ready\nRestante is stopping\n")
+		return
+	}
 	found := s.health.find()
 	status, text := http.StatusOK, "ready\n"
 	if !found.ready() {

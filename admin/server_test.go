@@ -45,7 +45,7 @@ func (p *played) process() Process {
 func three() []Session {
 	return []Session{
 		{ID: "1", User: "alice", State: "transaction", Listener: "main"},
-		{ID: "2", User: "Alice", View: "printer", State: stateUpdate, Listener: "main"},
+		{ID: "2", User: "Alice+printer", Base: "Alice", Account: "al@example.com", View: "printer", State: stateUpdate, Listener: "main"},
 		{ID: "3", User: "bob", Account: "robert", State: "transaction", Listener: "main"},
 		{ID: "4", State: stateAuthorization, Listener: "main"},
 	}

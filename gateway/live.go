@@ -3,6 +3,7 @@ package gateway
 // A Live is what is known of a session between its sign-in and its end.
 type Live struct {
 	Upstream, Policy string // as the configuration calls them
+	Base             string // the user name without a view
 	Account          string // whose mailbox it is upstream
 	View             string
 }
@@ -15,5 +16,5 @@ func (s *Shared) Live(id string) (Live, bool) {
 		return Live{}, false
 	}
 	r := &known.(*session).route // it never changes
-	return Live{Upstream: r.Upstream, Policy: r.PolicyName, Account: r.User, View: r.View}, true
+	return Live{Upstream: r.Upstream, Policy: r.PolicyName, Base: r.Base, Account: r.User, View: r.View}, true
 }

@@ -44,7 +44,8 @@ type sight struct {
 func (s *service) open() {
 	s.started = time.Now()
 	s.seen.Store(&sight{snapshot: &config.Snapshot{}})
-	s.admin = admin.NewServer(admin.Process{Sessions: s.sessions, Kick: s.kick, Status: s.status, Checks: s.checks})
+	s.admin = admin.NewServer(admin.Process{Sessions: s.sessions, Kick: s.kick, Status: s.status, Checks: s.checks,
+		Complain: func(text string) { s.log.Error("administrators' answers: " + text) }})
 }
 
 // show publishes what a reload has made.
@@ -80,7 +81,7 @@ func sessionOf(l *pop3.Live, shared *gateway.Shared) admin.Session {
 		a.TLS = tls.VersionName(l.Peer.TLS.Version)
 	}
 	if known, ok := shared.Live(l.Peer.ID); ok {
-		a.View, a.Account, a.Upstream, a.Policy = known.View, known.Account, known.Upstream, known.Policy
+		a.Base, a.View, a.Account, a.Upstream, a.Policy = known.Base, known.View, known.Account, known.Upstream, known.Policy
 	}
 	return a
 }
@@ -100,7 +101,7 @@ func (s *service) kick(a admin.Session, by string) (ended bool) {
 	if r := s.recorder(now.snapshot); r != nil {
 		r.Record(&audit.Admin{Action: audit.ActionKick, Actor: by, OK: true, Header: audit.Header{
 			Time: time.Now(), Session: a.ID, Listener: a.Listener, Client: addressOf(a.Client),
-			User: a.User, Base: a.User, View: a.View,
+			User: a.User, Base: a.Base, View: a.View,
 		}})
 	}
 	return true

@@ -194,6 +194,15 @@ func TestSessionsArePrintable(t *testing.T) {
 	if err := writeSessions(&out, all, time.Now()); err != nil || strings.ContainsAny(out.String(), "\x1b\u202e") || strings.Count(out.String(), "\n") != 3 {
 		t.Errorf("%v, %q", err, out.String())
 	}
+	out.Reset()
+	all[0].User = "a\u009b2J\U000e0001\u202e"
+	var back []admin.Session
+	if err := writeJSON(&out, all); err != nil || strings.ContainsAny(out.String(), "\x1b\u009b\u202e\U000e0001") {
+		t.Errorf("%v, %q", err, out.String())
+	}
+	if err := json.Unmarshal([]byte(out.String()), &back); err != nil || back[0].User != all[0].User {
+		t.Errorf("%v, %+v came back", err, back)
+	}
 }
 
 func TestReadiness(t *testing.T) {

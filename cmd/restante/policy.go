@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -166,12 +165,6 @@ func (b beside) View(ctx context.Context, key store.ViewKey) (store.View, error)
 func (b beside) Approvals(ctx context.Context) (map[string]int64, error) {
 	_, approved, err := store.Look(ctx, b.path, store.ViewKey{})
 	return approved, err
-}
-
-func writeJSON(out io.Writer, v any) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
 }
 
 func orNone(s string) string {
