@@ -135,6 +135,6 @@ func (v Verifier) check(line []byte, r record) error {
 
 var (
 	errUnsigned     = errors.New("is not signed")
-	errUnknownKey   = errors.New("is signed with a key that was not given:")
+	errUnknownKey   = errors.New("is signed with a key that was not given")
 	errBadSignature = errors.New("has a signature that is not true")
 )

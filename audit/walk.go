@@ -58,12 +58,11 @@ const window = 1000
 // from the first that does not, lines are held back until there are enough to
 // tell why.
 type walk struct {
-	report  *ChainReport
-	head    head
-	last    item // the last that was accepted; its seq is 0 before the first
-	held    []item
-	marks   map[uint64]mark // checkpoints that were accepted
-	pending uint64          // lines since the last true checkpoint
+	report *ChainReport
+	head   head
+	last   item // the last that was accepted; its seq is 0 before the first
+	held   []item
+	marks  map[uint64]mark // checkpoints that were accepted
 }
 
 // A mark is a checkpoint's hash, and where it is.

@@ -42,6 +42,8 @@ type Config struct {
 	Transcripts []TranscriptTable `toml:"transcript"`
 	// Admin is what an administrator sees a running Restante by.
 	Admin AdminTable `toml:"admin"`
+	// Audit says where the audit trail goes.
+	Audit AuditTable `toml:"audit"`
 	// State is the file that remembers between sessions; "": nothing does.
 	State string `toml:"state"`
 	// StateFailure is what becomes of sessions that would have to remember

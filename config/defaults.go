@@ -45,6 +45,9 @@ func Defaults() *Config {
 		},
 		Guard: defaultGuard(),
 		Log:   Log{Level: "info", Format: "text"},
+		// A minute is what nobody can prove after a crash, or lose in a search
+		// for a change; a signature takes 30 microseconds.
+		Audit: AuditTable{CheckpointLines: 1000, CheckpointTime: Duration{time.Minute}},
 		// A client that cannot delete asks for everything again; one that is
 		// refused comes back later.
 		StateFailure: "refuse",

@@ -26,7 +26,7 @@ func reference(t *testing.T) string {
 // names; "" is what comes before any.
 func sections(text string) map[string]string {
 	byTable := map[string]string{}
-	heading := regexp.MustCompile("^## `\\[+([a-z]+)")
+	heading := regexp.MustCompile("^## `\\[+([a-z]+(?:\\.[a-z]+)?)")
 	table := ""
 	for _, line := range strings.Split(text, "\n") {
 		if m := heading.FindStringSubmatch(line); m != nil {
@@ -67,6 +67,15 @@ func TestReferenceHasEveryKey(t *testing.T) {
 				t.Errorf("%s.%s is not in the reference", key, name)
 			}
 		}
+		for name, typ := range known {
+			if nested := documented[key+"."+name]; isList(typ) && nested != "" {
+				for name := range fields(typ.Elem()) {
+					if row(nested, name) == "" {
+						t.Errorf("%s of [[%s]] is not in the reference", name, key)
+					}
+				}
+			}
+		}
 		for _, name := range keysIn(documented[key]) {
 			if known[name] == nil {
 				t.Errorf("%s.%s is in the reference only", key, name)
@@ -99,7 +108,7 @@ func TestReferenceHasEveryDefault(t *testing.T) {
 	documented := sections(reference(t))
 	d := Defaults()
 	for table, values := range map[string]any{
-		"limits": d.Limits, "log": d.Log, "tls": d.TLS, "upstream": defaultUpstream,
+		"limits": d.Limits, "log": d.Log, "audit": d.Audit, "audit.sink": defaultSink, "tls": d.TLS, "upstream": defaultUpstream,
 		"": struct {
 			ShutdownTime Duration `toml:"shutdown_time"`
 		}{d.ShutdownTime},
@@ -126,7 +135,14 @@ func asTOML(v any) string {
 		}
 	case int:
 		return strconv.Itoa(v)
+	case policy.Size:
+		if v > 0 {
+			return strconv.Quote(strconv.FormatInt(int64(v>>20), 10) + "MiB")
+		}
 	case Duration:
+		if v.Duration == 0 {
+			return ""
+		}
 		text := strings.TrimSuffix(v.String(), "0s")
 		if text == "" || strings.HasSuffix(text, "0") || !strings.ContainsAny(text[len(text)-1:], "hms") {
 			text = v.String()
@@ -154,6 +170,7 @@ func TestReferenceExamplesLoad(t *testing.T) {
 	testPair(t, dir)
 	rsaPair(t, dir, "rsa", "mail.example.com")
 	writePair(t, filepath.Join(dir, "other.pem"), filepath.Join(dir, "other-key.pem"), "pop.example.org", today, today.AddDate(1, 0, 0))
+	testAuditKey(t, dir)
 	examples := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(reference(t), -1)
 	if len(examples) < 6 {
 		t.Errorf("found %d examples only", len(examples))

@@ -73,7 +73,7 @@ func (r *reader) add(file string) {
 	}
 	o := newOutline(file, data)
 	part := &Config{TLS: r.TLS, Limits: r.Limits, Guard: r.Guard, Log: r.Log, Admin: r.Admin, ShutdownTime: r.ShutdownTime, State: r.State, StateFailure: r.StateFailure}
-	part.Auth = r.Auth
+	part.Auth, part.Audit = r.Auth, r.Audit
 	o.decode(data, part)
 	part.resolve(filepath.Dir(file), o.places)
 	r.merge(o, part)
@@ -178,6 +178,7 @@ func (c *Config) resolve(dir string, set places) {
 			fix(&c.Auth.Htpasswd[i])
 		}
 	}
+	c.Audit.resolve(fix, set)
 	for i := range c.Listeners {
 		fix(&c.Listeners[i].ClientCA)
 		fix(&c.Listeners[i].Cert)
@@ -217,7 +218,7 @@ func (r *reader) merge(o *outline, part *Config) {
 		}
 	}
 	r.TLS, r.Limits, r.Log, r.ShutdownTime = part.TLS, part.Limits, part.Log, part.ShutdownTime
-	r.Admin, r.Guard = part.Admin, part.Guard
+	r.Admin, r.Guard, r.Audit = part.Admin, part.Guard, part.Audit
 	r.State, r.StateFailure = part.State, part.StateFailure
 	r.Auth, r.Accounts = part.Auth, append(r.Accounts, part.Accounts...)
 	r.Listeners = append(r.Listeners, part.Listeners...)

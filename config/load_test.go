@@ -51,11 +51,11 @@ Url = "imaps://b.example.com"
 		`c.toml:12: log.colour: unknown key; known are format, level`,
 	}},
 	{"keys that this version does not have yet", `views = ["printer"]
-` + good + `[audit]
+` + good + `[console]
 file = "audit.jsonl"
 `, []string{
-		`c.toml:1: views: unknown key; known are account, admin, auth, guard, limits, listener, log, policy, route, shutdown_time, state, state_failure, tls, transcript, upstream`,
-		`c.toml:7: audit: unknown key; known are account, admin, auth, guard, limits, listener, log, policy, route, shutdown_time, state, state_failure, tls, transcript, upstream`,
+		`c.toml:1: views: unknown key; known are account, admin, audit, auth, guard, limits, listener, log, policy, route, shutdown_time, state, state_failure, tls, transcript, upstream`,
+		`c.toml:7: console: unknown key; known are account, admin, audit, auth, guard, limits, listener, log, policy, route, shutdown_time, state, state_failure, tls, transcript, upstream`,
 	}},
 	{"a typing error in a needed key is one problem", `[[listener]]
 adress = "127.0.0.1:1110"

@@ -32,6 +32,8 @@ type Snapshot struct {
 
 	// Transcripts say whose protocol is written down.
 	Transcripts []*Transcript
+	// Audit is where the audit trail goes; no sinks: there is none.
+	Audit *Audit
 
 	// Accounts that the files name.
 	Accounts []auth.Account
@@ -73,6 +75,7 @@ func (c *Config) compile(p *problems) *Snapshot {
 	b.checkLog()
 	b.checkState()
 	s.Admin = b.buildAdmin()
+	s.Audit = b.buildAudit()
 	s.ReadOnly = c.StateFailure == "read-only"
 	s.NeedsState = slices.ContainsFunc(b.routes, Route.needsState)
 	s.Listeners, s.Upstreams, s.routes = b.listeners, b.upstreams, b.routes

@@ -32,9 +32,12 @@ var version6 string
 //go:embed schema/0007.sql
 var version7 string
 
+//go:embed schema/0008.sql
+var version8 string
+
 // schema leads from an empty file to the newest version: step i makes version
 // i+1.
-var schema = []string{version1, version2, version3, version4, version5, version6, version7}
+var schema = []string{version1, version2, version3, version4, version5, version6, version7, version8}
 
 // errDamaged is what SQLite's own check found.
 var errDamaged = errors.New("check failed")

@@ -57,6 +57,7 @@ type Store interface {
 	Accounts
 	Leases
 	Bans
+	AuditLines
 
 	// Probe writes, and changes nothing: it fails if writing does.
 	Probe(ctx context.Context) error

@@ -20,10 +20,14 @@ func (s *service) count(next *config.Snapshot) {
 
 // recorder is who hears of facts; nil if nobody does.
 func (s *service) recorder(now *config.Snapshot) audit.Recorder {
-	if m := s.admin.Metrics(); m != nil && now.Admin.Listen != "" {
-		return m
+	var trail, metrics audit.Recorder
+	if len(now.Audit.Sinks) > 0 {
+		trail = s.trail
 	}
-	return nil
+	if m := s.admin.Metrics(); m != nil && now.Admin.Listen != "" {
+		metrics = m
+	}
+	return audit.Join(trail, metrics)
 }
 
 // commandHook counts commands; nil if nobody looks.

@@ -84,6 +84,7 @@ func (o *serveOptions) run(ctx context.Context) error {
 	}
 	s.live.Store(live)
 	log.WithField("version", versionText()).Info("restante is ready")
+	s.began(o.config)
 	s.follow(ctx, live)
 	stop() // a second signal ends the process at once
 	return s.stop(live.Current().ShutdownTime)
@@ -120,6 +121,7 @@ func (s *service) follow(ctx context.Context, live *config.Live) {
 
 // reloaded tells how a reload went.
 func (s *service) reloaded(err error) {
+	s.recordReload(err)
 	if err != nil {
 		s.log.WithError(err).Error("not reloaded; the configuration before stays in force")
 		return

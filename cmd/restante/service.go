@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/restante-mail/restante/audit"
 	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/config"
 	"github.com/restante-mail/restante/gateway"
@@ -28,6 +29,7 @@ type service struct {
 	now     *generation
 	old     []*generation // replaced, with sessions that go on
 	eyes                  // of the administrator
+	trail   *audit.Trail
 }
 
 // A generation is what was made from one configuration.
@@ -42,8 +44,10 @@ type generation struct {
 }
 
 func newService(log *logrus.Logger) *service {
-	s := &service{log: log, shared: gateway.NewShared(), fronts: map[string]*front{}, crowd: new(pop3.Crowd), signIns: auth.NewMemory(), now: &generation{}}
+	s := &service{log: log, shared: gateway.NewShared(), fronts: map[string]*front{}, crowd: new(pop3.Crowd), signIns: auth.NewMemory(),
+		now: &generation{}, trail: audit.NewTrail(tellTrouble(log))}
 	s.open()
+	s.sinks = s.trailSinks
 	return s
 }
 
@@ -63,13 +67,20 @@ func (s *service) apply(old, next *config.Snapshot) error {
 	if err != nil {
 		return errors.Join(err, made.upstreams.closeExcept(s.now.upstreams))
 	}
+	trail, err := s.prepareTrail(next)
+	if err != nil {
+		made.transcripts.close()
+		return errors.Join(err, made.upstreams.closeExcept(s.now.upstreams))
+	}
 	opened, err := s.openMissing(next)
 	if err != nil {
+		trail.Discard()
 		made.transcripts.close()
 		return errors.Join(err, made.upstreams.closeExcept(s.now.upstreams))
 	}
 	setLog(s.log, next.Log)
 	s.count(next)
+	s.useTrail(trail, next)
 	s.replace(next, made, opened)
 	for _, w := range next.Warnings(time.Now()) {
 		s.log.Warn(w.Error())
@@ -190,6 +201,7 @@ func (s *service) stop(grace time.Duration) error {
 	for _, g := range all {
 		errs = append(errs, g.upstreams.closeExcept(nil))
 	}
+	errs = append(errs, s.endTrail(errors.Join(errs...)))
 	if s.shared.Store != nil {
 		errs = append(errs, s.shared.Store.Close())
 	}

@@ -55,6 +55,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"fifty thousand memories", viewMany},
 		{"a view, closed", viewClosed},
 		{"bans", bans},
+		{"lines of the audit trail", auditLines},
 		{"a ledger nobody knows", ledgerUnknown},
 		{"a ledger remembers", ledgerRemembers},
 		{"a message keeps its UIDL", ledgerKeeps},
