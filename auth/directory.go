@@ -135,6 +135,18 @@ func (d *Directory) Find(ctx context.Context, name string) (a Account, found boo
 	return Account{Name: folded}, false, nil
 }
 
+// Stamp is another text when the account has changed, and the same as long as it
+// has not.
+func (d *Directory) Stamp(ctx context.Context, name string) string {
+	a, found, err := d.Find(ctx, name)
+	if err != nil || !found {
+		return ""
+	}
+	settings, _ := a.Encode() // no Account fails to
+	line, _ := d.Htpasswd.line(a.Name)
+	return string(settings) + line.encoded
+}
+
 // Judge decides whether an attempt opens its account. How much work a refusal
 // takes does not depend on whether there is such an account.
 func (d *Directory) Judge(ctx context.Context, a Attempt) (Grant, error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/restante-mail/restante/audit"
+	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/guard"
 	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/secret"
@@ -28,18 +29,19 @@ var barred = map[guard.Verdict]pop3.Error{
 
 // guarded is signIn with the guard before it, and told of it.
 func (g *Gateway) guarded(ctx context.Context, peer pop3.Peer, cred pop3.Credentials, try *attempt) (*session, error) {
-	if err := g.judge(ctx, peer, cred); err != nil {
+	a := g.attemptOf(ctx, peer, cred)
+	if err := g.judge(ctx, a); err != nil {
 		try.stop()
 		return nil, err
 	}
 	s, err := g.signIn(ctx, peer, cred, try)
-	g.learn(ctx, peer, cred, err)
+	g.learn(ctx, a, err)
 	return s, err
 }
 
 // judge asks the guard before anybody else is asked. It may wait.
-func (g *Gateway) judge(ctx context.Context, peer pop3.Peer, cred pop3.Credentials) error {
-	verdict, err := g.Shared.Guard.Judge(ctx, attemptOf(peer, cred))
+func (g *Gateway) judge(ctx context.Context, a guard.Attempt) error {
+	verdict, err := g.Shared.Guard.Judge(ctx, a)
 	if err != nil {
 		return fmt.Errorf("wait after failed sign-ins: %w", err)
 	}
@@ -51,25 +53,30 @@ func (g *Gateway) judge(ctx context.Context, peer pop3.Peer, cred pop3.Credentia
 
 // learn tells the guard what came of an attempt. Only wrong credentials count:
 // a server that is down is nobody's guessing.
-func (g *Gateway) learn(ctx context.Context, peer pop3.Peer, cred pop3.Credentials, err error) {
+func (g *Gateway) learn(ctx context.Context, a guard.Attempt, err error) {
 	var told *pop3.Error
 	switch {
 	case err == nil:
-		g.Shared.Guard.Passed(attemptOf(peer, cred))
+		g.Shared.Guard.Passed(a)
 	case errors.As(err, &told) && told.Code == pop3.CodeAuth:
-		if err := g.Shared.Guard.Failed(context.WithoutCancel(ctx), attemptOf(peer, cred)); err != nil {
+		if err := g.Shared.Guard.Failed(context.WithoutCancel(ctx), a); err != nil {
 			g.Log.WithError(err).Warn("a ban will not survive a restart")
 		}
 	}
 }
 
 // attemptOf: with an authorization identity it is who signs in that guesses.
-func attemptOf(peer pop3.Peer, cred pop3.Credentials) guard.Attempt {
-	a := guard.Attempt{Address: address(peer.Remote), User: cred.User, Secret: cred.Secret}
+// What was refused is another thing when the account was changed since, or when
+// another certificate is shown.
+func (g *Gateway) attemptOf(ctx context.Context, peer pop3.Peer, cred pop3.Credentials) guard.Attempt {
+	shown := cred.Secret.Reveal()
 	if c := shownBy(peer); c != nil && cred.Mechanism == "EXTERNAL" {
-		a.Secret = secret.New(string(c.Raw)) // or one wrong certificate would stand for all
+		shown = string(c.Raw)
 	}
-	return a
+	if name, use := g.accountUse(peer, cred); g.Accounts != nil && use != auth.UseNone {
+		shown += "\x00" + g.Accounts.Stamp(ctx, name)
+	}
+	return guard.Attempt{Address: address(peer.Remote), User: cred.User, Secret: secret.New(shown)}
 }
 
 // Admit is pop3.Server's.
