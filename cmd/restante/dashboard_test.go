@@ -164,8 +164,26 @@ func dashboard(t *testing.T) (all []query) {
 	return all
 }
 
-// TestDashboard: every query parses, and asks for series and labels that a
-// running Restante has.
+// alerts are the expressions of the alerting rules, each on a line of its own.
+func alerts(t *testing.T) (all []query) {
+	t.Helper()
+	data, err := os.ReadFile("../../docs/grafana/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if text, found := strings.CutPrefix(strings.TrimSpace(line), "expr: "); found {
+			all = append(all, query{"alerts.yaml", text})
+		}
+	}
+	if rules := strings.Count(string(data), "- alert: "); rules != len(all) || rules == 0 {
+		t.Errorf("%d expressions for %d rules", len(all), rules)
+	}
+	return all
+}
+
+// TestDashboard: every query, and every alerting rule, parses and asks for series
+// and labels that a running Restante has.
 func TestDashboard(t *testing.T) {
 	w, text := eventful(t)
 	for _, name := range []string{"alice", "open sesame", w.upstream} {
@@ -174,6 +192,10 @@ func TestDashboard(t *testing.T) {
 		}
 	}
 	there := parseScrape(t, text)
+	there["up"] = map[string]bool{"__name__": true, "instance": true, "job": true} // of Prometheus itself
+	for _, q := range alerts(t) {
+		there.check(t, q, map[string]bool{})
+	}
 	queries := dashboard(t)
 	if len(queries) < 40 {
 		t.Errorf("only %d queries", len(queries))
