@@ -36,6 +36,7 @@ type batch struct {
 	do     upstream.Action
 	target string
 	places map[uint32][]int // UID to indexes of changes
+	again  map[uint32]bool  // may have been copied by an earlier session
 }
 
 // Apply makes the changes, batch by batch, flags first.
@@ -70,11 +71,14 @@ func (a *application) batches(changes []upstream.Change) []*batch {
 		k := key{c.ID.Folder, c.Do, c.Target}
 		b := byKey[k]
 		if b == nil {
-			b = &batch{k.folder, k.do, k.target, map[uint32][]int{}}
+			b = &batch{k.folder, k.do, k.target, map[uint32][]int{}, map[uint32]bool{}}
 			byKey[k] = b
 			all = append(all, b)
 		}
 		b.places[c.ID.UID] = append(b.places[c.ID.UID], i)
+		if c.Again {
+			b.again[c.ID.UID] = true
+		}
 	}
 	slices.SortStableFunc(all, func(a, b *batch) int {
 		return cmp.Or(cmp.Compare(a.folder, b.folder), cmp.Compare(a.do, b.do))
@@ -204,8 +208,8 @@ type step struct {
 	lost    bool // an earlier try may have moved them, and nobody said where to
 }
 
-// copying remembers COPY, which must not be repeated: it would make a second
-// copy.
+// copying remembers COPY, which must not be repeated without looking: it would
+// make a second copy.
 type copying uint8
 
 const (

@@ -29,6 +29,8 @@ type lister struct {
 	late     []answer           // everything that came otherwise
 	small    bool               // not much is expected
 	headers  []header           // Message-IDs that were asked for
+	// fields, if it is not nil, gets them as they came, by UID.
+	fields map[uint32]string
 	// takes gets the headers that were asked for; the rest is then of no interest.
 	takes func(uid uint32, header []byte)
 }
@@ -78,6 +80,9 @@ func (l *lister) add(list []byte) error {
 	}
 	if err == nil && m.header != nil && m.ID.UID != 0 && len(l.headers) < maxHeaders {
 		l.headers = append(l.headers, header{m.ID.UID, hashHeader(m.header)})
+	}
+	if err == nil && l.fields != nil && m.header != nil && len(l.fields) < maxUIDs {
+		l.fields[m.ID.UID] = fieldOf(m.header)
 	}
 	switch {
 	case err != nil:

@@ -129,10 +129,18 @@ func (m *mailbox) newOpening(name string) *opening {
 	return &opening{folder: len(m.folders), name: name, seen: m.login.NeedSeen, noDates: m.login.NoDates, quota: m.login.NeedQuota}
 }
 
-// openFolders opens those that are not open yet, each in one flight.
+// openFolders opens those that are not open yet, each in one flight. One that
+// stands for a special use and does not exist holds no mail: the maildrop is
+// made of the others. But the first must be there, for it is by it that messages
+// are named.
 func (m *mailbox) openFolders(ctx context.Context) error {
 	for _, name := range m.names() {
+		use := name
 		name, err := m.resolve(ctx, name)
+		if errors.Is(err, upstream.ErrNoFolder) && len(m.folders) > 0 {
+			m.u.o.Log.WithField("session", m.login.Session).WithField("use", use).Warn("the account has no folder of that use: the maildrop is made of the others")
+			continue
+		}
 		if err != nil {
 			return err
 		}

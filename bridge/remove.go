@@ -48,16 +48,13 @@ func (s *step) moveTo(l *link, target string) error {
 }
 
 func (s *step) copyTo(l *link, target string) error {
-	switch s.copied {
-	case wasCopied:
-		return nil
-	case maybeCopied:
-		return &upstream.Error{Kind: upstream.Unavailable, Doing: "copy to " + printable([]byte(target)),
-			Err: errors.New("the connection broke before the server answered; the messages may be there twice now")}
+	uids, err := s.uncopied(l, target)
+	if err != nil || len(uids) == 0 {
+		return err
 	}
 	s.copied = maybeCopied
-	err := l.run(s.ctx, "copy to "+printable([]byte(target)), l.u.o.ListTimeout, func() error {
-		data, err := l.client().Copy(uidSet(s.uids), target).Wait()
+	err = l.run(s.ctx, "copy to "+printable([]byte(target)), l.u.o.ListTimeout, func() error {
+		data, err := l.client().Copy(uidSet(uids), target).Wait()
 		if err != nil {
 			return err
 		}
@@ -70,6 +67,32 @@ func (s *step) copyTo(l *link, target string) error {
 		s.copied = notCopied // it was refused
 	}
 	return err
+}
+
+// uncopied are the messages of the step that have to be copied: not those that
+// were, and not those of which an interrupted try has left a copy.
+func (s *step) uncopied(l *link, target string) (uids []uint32, err error) {
+	var doubtful []uint32
+	for _, uid := range s.uids {
+		if s.copied == maybeCopied || s.batch.again[uid] {
+			doubtful = append(doubtful, uid)
+		}
+	}
+	if s.copied == wasCopied {
+		return nil, nil
+	}
+	if len(doubtful) == 0 {
+		return s.uids, nil
+	}
+	if err := s.findCopies(l, target, doubtful); err != nil {
+		return nil, err
+	}
+	for _, uid := range s.uids {
+		if s.results[uid].UID == 0 {
+			uids = append(uids, uid)
+		}
+	}
+	return uids, nil
 }
 
 // note records where messages went (COPYUID of RFC 4315).

@@ -172,6 +172,9 @@ type UpstreamTable struct {
 	// exact (read each new message through once, to know its size before LIST
 	// tells it).
 	Sizes string `toml:"sizes"`
+	// UIDL is the format in which messages are named: restante, dovecot, cyrus,
+	// courier, emailid, gmail, or a template such as %v.%u; left out: restante.
+	UIDL string `toml:"uidl"`
 }
 
 // RouteTable is one [[route]]. Conditions that are left out match everything.
@@ -209,6 +212,14 @@ type RouteTable struct {
 	// Recent understands recent:USER, a view that sees the last 30 days and of
 	// which nothing is remembered.
 	Recent bool `toml:"recent"`
+	// UIDL is the format for this route, instead of its upstream's.
+	UIDL string `toml:"uidl"`
+	// Succeeds names the upstream that had the mail before, whose UIDLs and
+	// views go on.
+	Succeeds string `toml:"succeeds"`
+	// SucceedsIdentity is what the user name was there, made like Identity; left
+	// out: the same.
+	SucceedsIdentity string `toml:"succeeds_identity"`
 }
 
 // TranscriptTable is one [[transcript]]. Conditions that are left out match

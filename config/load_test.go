@@ -44,8 +44,8 @@ Url = "imaps://b.example.com"
 `, []string{
 		`c.toml: route: there is none, and there are several upstreams; add a [[route]] for each`,
 		`c.toml:6: upstream[0].adresses: unknown key; did you mean "addresses"?`,
-		`c.toml:7: upstream[0].policy: unknown key; known are addresses, apop, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, master_password, master_user, max_idle, name, neutral, pipelining, server_name, sizes, tell_client, timeout, url, warm_idle`,
-		`c.toml:8: upstream[0].zzzzzz: unknown key; known are addresses, apop, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, master_password, master_user, max_idle, name, neutral, pipelining, server_name, sizes, tell_client, timeout, url, warm_idle`,
+		`c.toml:7: upstream[0].policy: unknown key; known are addresses, apop, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, master_password, master_user, max_idle, name, neutral, pipelining, server_name, sizes, tell_client, timeout, uidl, url, warm_idle`,
+		`c.toml:8: upstream[0].zzzzzz: unknown key; known are addresses, apop, ca, cert, credential_bound, dial_timeout, insecure, key, list_timeout, master_password, master_user, max_idle, name, neutral, pipelining, server_name, sizes, tell_client, timeout, uidl, url, warm_idle`,
 		`c.toml:9: limit: unknown key; did you mean "limits"?`,
 		`c.toml:11: upstream[1].Url: unknown key; did you mean "url"?`,
 		`c.toml:12: log.colour: unknown key; known are format, level`,

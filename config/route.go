@@ -11,6 +11,7 @@ import (
 
 	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/policy"
+	"github.com/restante-mail/restante/uidl"
 )
 
 // A Route is where a login leads.
@@ -33,14 +34,17 @@ type Route struct {
 	Beside []policy.Policy
 	// Forget: nothing is remembered of the view.
 	Forget bool
+	// UIDL is the format in which messages are named.
+	UIDL uidl.Format
 
 	// Accounts says whether accounts decide.
 	Accounts auth.Use
 
-	origin   *Route // of the Snapshot, before it was led to a view
-	when     condition
-	identity string // template; "" is the user as given
-	views    views
+	origin                     *Route // of the Snapshot, before it was led to a view
+	when                       condition
+	identity                   string // template; "" is the user as given
+	views                      views
+	succeeds, succeedsIdentity string // of the predecessor
 }
 
 // A condition is what a route asks of a login. What is nil matches everything.
@@ -125,7 +129,9 @@ func (b *builder) onlyRoute() {
 	}
 	p, _ := policy.Preset(policy.DefaultPreset)
 	if len(b.upstreams) > 0 {
-		b.routes = []Route{{Upstream: b.upstreams[0], Policy: p, PolicyName: policy.DefaultPreset}}
+		r := Route{Upstream: b.upstreams[0], Policy: p, PolicyName: policy.DefaultPreset, UIDL: b.upstreams[0].UIDL}
+		b.lastingUIDL(child(element("upstream", 0), "uidl"), &r)
+		b.routes = []Route{r}
 	}
 }
 
@@ -141,6 +147,7 @@ func (b *builder) buildRoute(path string, t *RouteTable) {
 	if err := checkIdentity(t.Identity); err != nil {
 		b.addf(child(path, "identity"), "%v", err)
 	}
+	b.routeUIDL(path, t, &r)
 	b.routes = append(b.routes, r)
 }
 

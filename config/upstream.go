@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/restante-mail/restante/auth"
+	"github.com/restante-mail/restante/uidl"
 )
 
 // Protocol is what an upstream server speaks.
@@ -59,6 +60,8 @@ type Upstream struct {
 	Pipelining, APOP bool
 	// ExactSizes reads each new message through before it is listed.
 	ExactSizes bool
+	// UIDL is the format in which messages are named where a route does not say.
+	UIDL uidl.Format
 	// Fingerprint is the same as long as these settings, and the files that
 	// they name, are. (TLS holds functions, which cannot be compared.)
 	Fingerprint string
@@ -112,6 +115,7 @@ func (b *builder) buildUpstream(path string, t *UpstreamTable) {
 	b.upstreamTLS(path, t, u, host)
 	b.master(path, t, u)
 	u.ExactSizes = b.exactSizes(child(path, "sizes"), t.Sizes)
+	b.upstreamUIDL(child(path, "uidl"), t.UIDL, u)
 	u.Timeout = b.duration(child(path, "timeout"), t.Timeout, defaultUpstream.Timeout)
 	u.DialTimeout = b.duration(child(path, "dial_timeout"), t.DialTimeout, defaultUpstream.DialTimeout)
 	u.ListTimeout = b.duration(child(path, "list_timeout"), t.ListTimeout, defaultUpstream.ListTimeout)

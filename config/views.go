@@ -154,7 +154,7 @@ func (b *builder) viewPolicies(path string, t *RouteTable, r *Route) {
 }
 
 func (r Route) needsState() bool {
-	if r.Policy.NeedsState() || len(r.views.names) > 0 {
+	if r.Policy.NeedsState() || len(r.views.names) > 0 || r.succeeds != "" {
 		return true
 	}
 	for _, view := range r.views.policy {

@@ -80,8 +80,11 @@ func (g *Gateway) Explain(ctx context.Context, q Question) (*Explanation, error)
 	}
 	msgs, err := mailbox.Messages(ctx)
 	if err == nil {
-		s.listed = msgs
-		err = s.alignMemory(msgs)
+		s.listed, s.looksOnly = msgs, true
+		err = s.openLedger(ctx, msgs)
+	}
+	if err == nil {
+		err = s.alignMemory(ctx, msgs)
 	}
 	if err == nil {
 		err = s.loadOthers(ctx)

@@ -22,6 +22,7 @@ import (
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/store"
+	"github.com/restante-mail/restante/uidl"
 	"github.com/restante-mail/restante/upstream"
 )
 
@@ -81,6 +82,14 @@ type Route struct {
 	With func(view, policy string) (Route, error)
 	// Label names the account's secret that was used; "" without an account.
 	Label string
+	// UIDL is the format in which messages are named; the zero one is the
+	// default.
+	UIDL uidl.Format
+	// Origin says which server it is: an upstream that is replaced by another
+	// under the same name has another.
+	Origin string
+	// Before is the Maildrop that this one succeeds; "" if none.
+	Before string
 	// ExactSizes reads messages through once to learn their true sizes.
 	ExactSizes bool
 }

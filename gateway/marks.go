@@ -61,6 +61,11 @@ func (s *session) noteMark(step policy.Step, result upstream.Result) {
 	}
 }
 
+// half tells whether an earlier try to make the change may have ended half way.
+func (s *session) half(c upstream.Change) bool {
+	return c.Do == upstream.Move && s.gateway.Shared.marks.has(mark{s.folderKey(c.ID.Folder), c.ID.UID})
+}
+
 // withoutOurMarks returns the messages with the flag taken off where it may be
 // of our own making.
 func (s *session) withoutOurMarks(msgs []upstream.Message) []upstream.Message {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -20,8 +21,12 @@ type memory struct {
 	store store.Store
 	key   store.ViewKey
 	view  store.View
-	state policy.State
-	lives []uint32 // of each listed message; nil if none was undeleted or reborn
+	// before is the same view at the server before, and carried what was
+	// brought along from other UIDs, by folder.
+	before  store.View
+	carried [][]store.Memory
+	state   policy.State
+	lives   []uint32 // of each listed message; nil if none was undeleted or reborn
 	// reborn are listed messages under whose names others are remembered.
 	reborn []int
 	// readOnly: what cannot be remembered is not done.
@@ -66,9 +71,20 @@ func (m *memory) read(ctx context.Context, r Route) (err error) {
 	if m.state.Approved, err = approvals(ctx, m.store, r); err != nil {
 		return stateError(err)
 	}
-	m.state.Held = m.view.Held
-	m.state.Begun = moment(m.view.Begun)
+	if m.before, err = readBefore(ctx, m.store, r); err != nil {
+		return stateError(err)
+	}
+	m.state.Held = m.view.Held || m.before.Held
+	m.state.Begun = moment(cmp.Or(m.view.Begun, m.before.Begun))
 	return nil
+}
+
+// readBefore reads the view that this one goes on from, if there is one.
+func readBefore(ctx context.Context, db store.Store, r Route) (store.View, error) {
+	if r.Before == "" {
+		return store.View{}, nil
+	}
+	return db.View(ctx, store.ViewKey{Maildrop: r.Before, View: r.View})
 }
 
 // readAgain reads what an administrator, or a session beside this one, may have
@@ -82,7 +98,7 @@ func (s *session) readAgain(ctx context.Context, deleted []int) error {
 	if err := s.memory.read(ctx, s.route); err != nil {
 		return err
 	}
-	return s.alignMemory(s.listed)
+	return s.alignMemory(ctx, s.listed)
 }
 
 // approvals tells of each rule of retention whether it may act.
@@ -134,10 +150,13 @@ func (s *session) maildropName() string { return Maildrop(s.maildrop.upstream, s
 
 // alignMemory puts what is remembered beside the messages of the listing, which
 // are folder by folder and within a folder by UID.
-func (s *session) alignMemory(msgs []upstream.Message) error {
+func (s *session) alignMemory(ctx context.Context, msgs []upstream.Message) error {
 	m := s.memory
 	if m == nil {
 		return nil
+	}
+	if err := s.carry(ctx, msgs); err != nil {
+		return err
 	}
 	m.state.Folders = make([]policy.Folder, len(s.folders))
 	for i, folder := range s.folders {
@@ -184,7 +203,12 @@ func (s *session) keyOf(m *upstream.Message) uint64 {
 	if m.UIDL == "" {
 		return 0
 	}
-	sum := sha256.Sum256([]byte(m.UIDL))
+	return nameKey(m.UIDL)
+}
+
+// nameKey is the key of a message whose UIDL is all that names it.
+func nameKey(uidl string) uint64 {
+	sum := sha256.Sum256([]byte(uidl))
 	return binary.BigEndian.Uint64(sum[:]) | 1
 }
 

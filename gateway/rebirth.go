@@ -17,7 +17,7 @@ const clockSlack = 25 * time.Hour
 // a backup gives UIDs to new mail that other mail had before, under the same
 // UIDVALIDITY. A date in the future proves nothing.
 func (s *session) another(m *upstream.Message, known *store.Memory) bool {
-	since := handled(known)
+	since := max(handled(known), known.Carried) // it was recognised then, whatever date the copy has
 	if since == 0 || m.Arrived.IsZero() || m.Arrived.After(s.gateway.now().Add(clockSlack)) {
 		return false
 	}

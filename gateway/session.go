@@ -27,6 +27,10 @@ type session struct {
 	head     *audit.Header  // of every event; nil if nothing is recorded
 	names    map[int]string // Message-IDs that passed by, by index into listed
 
+	ledger    *ledger            // nil if nothing is known of names
+	repeated  map[int]string     // names of messages whose own another one has, by index into listed
+	looksOnly bool               // nothing is written
+	imports   bool               // it is no client that looks
 	memory    *memory            // nil if nothing is remembered
 	intent    int64              // remembered, and its outcome not yet
 	listed    []upstream.Message // all that there is
@@ -109,6 +113,9 @@ func (s *session) Open(ctx context.Context, i, lines int) (pop3.Body, error) {
 		return nil, clientError(err)
 	}
 	b := &body{ReadCloser: r, session: s, index: i, whole: lines < 0}
+	if b.tap = s.tapFor(r, i); b.tap != nil {
+		b.ReadCloser = b.tap
+	}
 	switch {
 	case !s.recording():
 		return b, nil
@@ -146,6 +153,7 @@ func (s *session) Close() error {
 	defer s.leave()
 	s.keepSizes()
 	s.endMemory()
+	s.keepLedger()
 	if u, ok := s.mailbox.(warmable); ok {
 		warm := u.Warm()
 		s.warm = &warm
@@ -162,7 +170,8 @@ type body struct {
 	io.ReadCloser
 	session *session
 	index   int
-	whole   bool // RETR rather than TOP
+	whole   bool    // RETR rather than TOP
+	tap     *tapped // nil if its header is known
 }
 
 // Size implements pop3.Body.
@@ -174,6 +183,13 @@ func (b *body) Size() (int64, bool) {
 // Done implements pop3.Body. What was seen to be the true size is listed from
 // the next session on, for a listed size never changes within one.
 func (b *body) Done(d pop3.Delivery) {
+	if b.tap != nil {
+		octets := int64(0)
+		if b.whole && d.Whole {
+			octets = d.Octets
+		}
+		b.session.notePassed(b.tap, b.index, octets)
+	}
 	if !b.whole || !d.Whole {
 		return
 	}

@@ -45,6 +45,7 @@ func (s *session) Update(ctx context.Context, deleted []int) error {
 	changes := make([]upstream.Change, len(plan.Steps))
 	for i := range plan.Steps {
 		changes[i] = plan.Steps[i].Change
+		changes[i].Again = s.half(changes[i])
 	}
 	results := s.mailbox.Apply(ctx, changes)
 	crash("applied")

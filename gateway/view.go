@@ -11,7 +11,10 @@ import (
 
 // look decides what of the listing the client sees.
 func (s *session) look(ctx context.Context, msgs []upstream.Message) error {
-	if err := s.alignMemory(msgs); err != nil {
+	if err := s.openLedger(ctx, msgs); err != nil {
+		return err
+	}
+	if err := s.alignMemory(ctx, msgs); err != nil {
 		return err
 	}
 	s.inspect(ctx)
@@ -28,10 +31,12 @@ func (s *session) look(ctx context.Context, msgs []upstream.Message) error {
 			s.hidden++
 		}
 	}
+	s.nameDistinctly()
 	if s.memory == nil {
 		return nil
 	}
 	s.learnListing(msgs, now)
+	s.learnCarried()
 	s.learnReborn(msgs)
 	s.recover()
 	s.learnNotice(now)
@@ -48,7 +53,7 @@ func (s *session) keepNow(ctx context.Context) error {
 	if s.beginsNotice() {
 		return s.keepNotice(ctx)
 	}
-	if s.route.Policy.FromNowOn && s.memory.view.Begun == 0 || s.memory.reborn != nil && s.strict() {
+	if s.route.Policy.FromNowOn && s.memory.view.Begun == 0 || s.strict() && (s.memory.reborn != nil || s.memory.hasCarried()) {
 		return s.keepLearned(ctx)
 	}
 	return nil
@@ -84,12 +89,12 @@ func (s *session) state() *policy.State {
 // begins, what "newest" leaves out, when mail was first seen.
 func (s *session) learnListing(msgs []upstream.Message, now time.Time) {
 	m := s.memory
-	m.learned = store.Changes{At: now.Unix(), Folders: make([]store.ViewFolder, len(s.folders))}
+	m.learned = store.Changes{At: now.Unix(), Begun: m.before.Begun, Folders: make([]store.ViewFolder, len(s.folders))}
 	first := policy.FirstUIDs(msgs, len(s.folders))
 	edges := s.route.Policy.Edges(msgs, &m.state)
 	for i, folder := range s.folders {
 		f := store.ViewFolder{Name: folder.Name, UIDValidity: folder.UIDValidity}
-		if m.view.Begun == 0 {
+		if m.view.Begun == 0 && m.before.Begun == 0 {
 			f.First = first[i]
 			m.news = m.news || s.route.Policy.NeedsFirst()
 		} else if m.folder(folder) == nil {
@@ -130,7 +135,7 @@ func (s *session) keepLearned(ctx context.Context) error {
 
 // forgetLearned: what the listing taught is in the state file.
 func (m *memory) forgetLearned() {
-	m.learned, m.news = store.Changes{At: m.learned.At, Folders: bare(m.learned.Folders)}, false
+	m.learned, m.news = store.Changes{At: m.learned.At, Begun: m.before.Begun, Folders: bare(m.learned.Folders)}, false
 }
 
 // bare folders have no memories.

@@ -151,7 +151,7 @@ func mergeMemories(block, facts []Memory, forget map[uint64]bool) []Memory {
 		if !found {
 			block = slices.Insert(block, at, Memory{})
 		}
-		block[at] = block[at].merge(fact)
+		block[at] = block[at].Merge(fact)
 	}
 	return block
 }

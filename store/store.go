@@ -59,6 +59,13 @@ type Store interface {
 	Bans
 	AuditLines
 
+	// ForgetApprovals forgets all approvals but those of the named rules.
+	ForgetApprovals(ctx context.Context, except []string) (forgotten int64, err error)
+	// MaildropPrefixes returns what the names of maildrops of which views are
+	// remembered, or which are held, have before the first end, each once and
+	// sorted.
+	MaildropPrefixes(ctx context.Context, end string) ([]string, error)
+
 	// Probe writes, and changes nothing: it fails if writing does.
 	Probe(ctx context.Context) error
 

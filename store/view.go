@@ -114,11 +114,11 @@ type Place struct {
 	UIDValidity, UID uint32
 }
 
-// merge adds what is new to what was known. A session tells facts, and facts
+// Merge adds what is new to what was known. A session tells facts, and facts
 // add up: sessions that ran side by side do not overwrite each other. What is
 // zero in later is not known to it, but for Absent: whoever writes of a message
 // has looked for it.
-func (m Memory) merge(later Memory) Memory {
+func (m Memory) Merge(later Memory) Memory {
 	m.Key = later.Key
 	m.Seen = earliest(m.Seen, later.Seen)
 	m.First = earliest(m.First, later.First)

@@ -142,6 +142,9 @@ func (f Format) String() string { return f.text }
 // another UIDVALIDITY.
 func (f Format) Lasting() bool { return f.parts == nil || f.has('v') }
 
+// ByServer tells whether names come from the server, and not from UIDs.
+func (f Format) ByServer() bool { return f.parts == nil }
+
 // WithValidity is a format whose names also differ by UIDVALIDITY, for a folder
 // that has had another one before.
 func (f Format) WithValidity() Format {

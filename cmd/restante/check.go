@@ -46,6 +46,9 @@ func check(ctx context.Context, out io.Writer, path string, connect bool) error 
 	for _, w := range snapshot.Warnings(time.Now()) {
 		fmt.Fprintf(out, "warning: %v\n", w)
 	}
+	if err := lookForForsaken(ctx, snapshot); err != nil {
+		fmt.Fprintf(out, "warning: %v\n", err)
+	}
 	fmt.Fprintf(out, "%s is good: %d listener(s), %d upstream(s)\n", path, len(snapshot.Listeners), len(snapshot.Upstreams))
 	if !connect {
 		return nil

@@ -37,10 +37,15 @@ func gatewayRoute(c *config.Snapshot, servers upstreams, r config.Route) (gatewa
 	if err != nil {
 		return gateway.Route{}, err
 	}
+	before, err := predecessor(r)
+	if err != nil {
+		return gateway.Route{}, err
+	}
 	return gateway.Route{
 		Name: r.Name, Upstream: r.Upstream.Name, Host: r.Upstream.Host(), Server: servers[r.Upstream.Name].server, User: identity, Base: r.Base,
 		Policy: r.Policy, PolicyName: r.PolicyName,
 		View: r.View, Others: r.Others, Beside: r.Beside, Forget: r.Forget, ExactSizes: r.Upstream.ExactSizes,
+		UIDL: r.UIDL, Origin: r.Upstream.Addresses[0], Before: before,
 		Accounts: r.Accounts, Master: r.Upstream.Master,
 		With: func(view, policyName string) (gateway.Route, error) {
 			narrowed, err := c.Narrow(r, view, policyName)

@@ -26,11 +26,11 @@ var mayImport = map[string][]string{
 	"proxy":                {"upstream", "upstream/readahead", "secret", "pop3"},
 	"auth":                 {"secret", "store", "upstream"},
 	"auth/oauth":           {"secret", "store", "auth", "upstream"},
-	"config":               {"policy", "guard", "auth", "audit"},
+	"config":               {"policy", "guard", "auth", "audit", "uidl"},
 	"guard":                {"secret"},
 	"memimap":              {"secret"},
 	"admin":                {"audit"},
-	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit", "guard", "auth"},
+	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit", "guard", "auth", "uidl"},
 	"store/storetest":      {"store"},
 }
 

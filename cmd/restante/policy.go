@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -165,6 +166,34 @@ func (b beside) View(ctx context.Context, key store.ViewKey) (store.View, error)
 func (b beside) Approvals(ctx context.Context) (map[string]int64, error) {
 	_, approved, err := store.Look(ctx, b.path, store.ViewKey{})
 	return approved, err
+}
+
+func (b beside) Lives(ctx context.Context, maildrop string) (lives []store.Life, err error) {
+	err = b.ledger(ctx, func(l store.Ledger) error { lives, err = l.Lives(ctx, maildrop); return err })
+	return lives, err
+}
+
+func (b beside) UIDLs(ctx context.Context, life store.FolderKey) (uidls map[uint64]string, err error) {
+	err = b.ledger(ctx, func(l store.Ledger) error { uidls, err = l.UIDLs(ctx, life); return err })
+	return uidls, err
+}
+
+func (b beside) Entries(ctx context.Context, life store.FolderKey) (entries []store.Entry, err error) {
+	err = b.ledger(ctx, func(l store.Ledger) error { entries, err = l.Entries(ctx, life); return err })
+	return entries, err
+}
+
+func (b beside) Enter(ctx context.Context, life store.FolderKey, c store.LedgerChanges) error {
+	return store.EnterBeside(ctx, b.path, life, c)
+}
+
+// ledger looks into the file.
+func (b beside) ledger(ctx context.Context, look func(store.Ledger) error) error {
+	l, leave, err := store.LookLedger(ctx, b.path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(look(l), leave())
 }
 
 func orNone(s string) string {

@@ -85,6 +85,7 @@ func (s *service) apply(old, next *config.Snapshot) error {
 	for _, w := range next.Warnings(time.Now()) {
 		s.log.Warn(w.Error())
 	}
+	s.tidyState(next)
 	return nil
 }
 
@@ -184,6 +185,16 @@ func routing(next *config.Snapshot, servers upstreams) func(string, netip.Addr, 
 		}
 		return gatewayRoute(next, servers, r)
 	}
+}
+
+// predecessor is how the state file knows the account of before; "" if there is
+// none.
+func predecessor(r config.Route) (string, error) {
+	upstream, identity, err := r.Predecessor(r.Base)
+	if err != nil || upstream == "" {
+		return "", err
+	}
+	return gateway.Maildrop(upstream, identity), nil
 }
 
 // stop lets nobody in any more and gives sessions some time to end.

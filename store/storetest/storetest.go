@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"lives of a folder", viewLives},
 		{"intents are settled", viewIntents},
 		{"a notice lasts for its episode", viewNotices},
+		{"whose maildrops there are", viewPrefixes},
 		{"a view, many at once", viewTogether},
 		{"bounds of a view", viewBounds},
 		{"fifty thousand memories", viewMany},
