@@ -30,6 +30,8 @@ type Config struct {
 	Auth AuthTable `toml:"auth"`
 	// Accounts are logins with secrets of their own.
 	Accounts []AccountTable `toml:"account"`
+	// OAuth are providers of tokens, by name.
+	OAuth map[string]*OAuthTable `toml:"oauth"`
 	// Policies by name; a route may also name a preset.
 	Policies map[string]*PolicyTable `toml:"policy"`
 	// Limits bound what clients can use up.

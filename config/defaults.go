@@ -10,6 +10,7 @@ func Defaults() *Config {
 		// RFC 8996 retires what is older.
 		TLS:      TLSTable{MinVersion: "1.2"},
 		Policies: map[string]*PolicyTable{},
+		OAuth:    map[string]*OAuthTable{},
 		// The same as pop3.Limits.
 		Limits: Limits{
 			// A plain idle session costs about 10 KiB and two open files.

@@ -179,6 +179,11 @@ func (c *Config) resolve(dir string, set places) {
 		}
 	}
 	c.Audit.resolve(fix, set)
+	for _, o := range c.OAuth {
+		fix(&o.ClientSecretFile)
+		fix(&o.KeyFile)
+		fix(&o.CA)
+	}
 	for i := range c.Listeners {
 		fix(&c.Listeners[i].ClientCA)
 		fix(&c.Listeners[i].Cert)
@@ -227,6 +232,9 @@ func (r *reader) merge(o *outline, part *Config) {
 	r.Transcripts = append(r.Transcripts, part.Transcripts...)
 	for name, table := range part.Policies {
 		r.Policies[name] = table
+	}
+	for name, table := range part.OAuth {
+		r.OAuth[name] = table
 	}
 }
 

@@ -43,6 +43,9 @@ type Snapshot struct {
 	// Htpasswd is nil if no file is named.
 	Htpasswd *auth.Htpasswd
 
+	// Providers of tokens, by name.
+	Providers []*OAuth
+
 	policies     map[string]policy.Policy // by name: all that a secret may name
 	routes       []Route
 	warnings     []Problem
@@ -69,7 +72,9 @@ func (c *Config) compile(p *problems) *Snapshot {
 	b.checkPolicies()
 	b.buildRoutes()
 	s.Transcripts = b.buildTranscripts()
+	b.buildOAuth()
 	b.buildAccounts()
+	b.checkProviders()
 	b.checkLimits()
 	s.Guard = b.guard()
 	b.checkLog()
@@ -80,6 +85,7 @@ func (c *Config) compile(p *problems) *Snapshot {
 	s.NeedsState = slices.ContainsFunc(b.routes, Route.needsState)
 	s.Listeners, s.Upstreams, s.routes = b.listeners, b.upstreams, b.routes
 	s.Accounts, s.KeyFile, s.Htpasswd, s.policies = b.accounts, c.keyFile(), b.htpasswd, b.allPolicies()
+	s.Providers = b.oauth
 	s.warnings, s.certificates, s.sources = b.warnings, b.certificates, b.files
 	return s
 }
@@ -113,6 +119,7 @@ type builder struct {
 	routes       []Route
 	accounts     []auth.Account
 	htpasswd     *auth.Htpasswd
+	oauth        []*OAuth
 	warnings     []Problem
 	certificates []certificate
 }

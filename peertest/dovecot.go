@@ -87,6 +87,7 @@ func (d *DovecotServer) prepare() {
 	}
 	d.write("users", d.settings.passwdFile(d.homes))
 	d.write("masters", d.settings.masterFile())
+	d.prepareTokens()
 }
 
 func (d *DovecotServer) write(name, text string) {

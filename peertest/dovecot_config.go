@@ -18,6 +18,7 @@ type settings struct {
 	capability       string
 	imapc            string
 	extra            []string
+	tokens           *tokens
 }
 
 func defaults() settings {
@@ -123,7 +124,7 @@ func (d *DovecotServer) config() string {
 	if s.capability != "" {
 		lines += "imap_capability = " + s.capability + "\n"
 	}
-	return lines + strings.Join(s.extra, "\n") + "\n"
+	return lines + d.tokenConfig() + strings.Join(s.extra, "\n") + "\n"
 }
 
 const baseConfig = `

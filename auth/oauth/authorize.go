@@ -46,11 +46,9 @@ func (k *Keeper) Device(ctx context.Context, p *Provider, account string, show f
 		return Saved{}, err
 	}
 	show(Prompt{URL: answer.VerificationURI, Code: answer.UserCode, Expires: answer.Expiry})
-	ctx, cancel := context.WithTimeout(ctx, time.Until(answer.Expiry))
-	defer cancel()
 	g, err := k.poll(ctx, p, answer)
 	if err != nil {
-		return Saved{}, err
+		return Saved{}, cmpContext(ctx, err)
 	}
 	return k.keepNew(ctx, p, account, g)
 }
@@ -79,6 +77,8 @@ func checkDevice(d *oauth2.DeviceAuthResponse, now time.Time) error {
 // poll waits for the person. What fails on the way to the provider is tried
 // again: the person is still typing.
 func (k *Keeper) poll(ctx context.Context, p *Provider, d *oauth2.DeviceAuthResponse) (granted, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Until(d.Expiry))
+	defer cancel()
 	for {
 		g, err := p.ask(ctx, k.o.Now, []string{d.DeviceCode}, func(ctx context.Context, e Endpoints) (*oauth2.Token, error) {
 			return p.config(e, "").DeviceAccessToken(ctx, d)

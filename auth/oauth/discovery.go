@@ -48,7 +48,7 @@ func (p *Provider) endpoints(ctx context.Context, now func() time.Time) (Endpoin
 		}
 		d.learned = now() // also of a failure: what was known is good enough for another day
 	}
-	return p.Endpoints.fill(d.known), nil
+	return p.Endpoints.Fill(d.known), nil
 }
 
 func (p *Provider) discover(ctx context.Context, now func() time.Time) (Endpoints, error) {

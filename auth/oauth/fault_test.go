@@ -323,7 +323,7 @@ func TestSealed(t *testing.T) {
 		}
 	}
 	other := d.vault
-	other.Keys = auth.NewKeyring(d.path + ".other")
+	other.Keys = keyring(d.path + ".other")
 	source := d.newKeeper(other).Source(p, "alice", "")
 	if err := d.bad(source, upstream.Unavailable); !errors.Is(err, auth.ErrNoKeyFile) {
 		t.Errorf("without the key: %v", err)
@@ -374,5 +374,26 @@ func TestUnknownLife(t *testing.T) {
 	d.server.Set(func(s *oauthtest.Server) { s.Life = -5 * time.Hour })
 	if token := d.good(d.keeper.Source(p, "alice", ""), "alice"); !token.Expires.Equal(d.clock.Now().Add(unknownLife)) {
 		t.Errorf("it ends in %v", token.Expires.Sub(d.clock.Now()))
+	}
+}
+
+// A refusal upstream while the provider is away does not count as one of a
+// token that was fresh.
+func TestRefusedWhileAway(t *testing.T) {
+	d := newDesk(t)
+	p := d.provider(User)
+	d.consent(p, "alice")
+	source := d.keeper.Source(p, "alice", "")
+	first := d.good(source, "alice")
+	d.server.Set(func(s *oauthtest.Server) {
+		s.Fault = func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(http.StatusBadGateway); return true }
+	})
+	if _, err := source.Token(bounded(t), first.Secret); upstream.KindOf(err) != upstream.Unavailable {
+		t.Errorf("Token: %v", err)
+	}
+	d.server.Set(func(s *oauthtest.Server) { s.Fault = nil })
+	d.clock.add(firstRest)
+	if next, err := source.Token(bounded(t), first.Secret); err != nil || next.Secret.Reveal() == first.Secret.Reveal() {
+		t.Errorf("Token: %v", err)
 	}
 }

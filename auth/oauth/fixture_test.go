@@ -64,9 +64,14 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.store.Close() })
-	d.vault = SealedVault{Shelf: d.store, Keys: auth.NewKeyring(d.path + ".key"), Now: d.clock.Now}
+	d.vault = SealedVault{Shelf: d.store, Keys: keyring(d.path + ".key"), Now: d.clock.Now}
 	d.keeper = d.newKeeper(d.vault)
 	return d
+}
+
+func keyring(path string) func() *auth.Keyring {
+	keys := auth.NewKeyring(path)
+	return func() *auth.Keyring { return keys }
 }
 
 // newKeeper is another process, or the same one after a restart.

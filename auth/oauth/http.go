@@ -3,6 +3,7 @@ package oauth
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ const (
 
 var errNotURL = errors.New(`is not the URL of an endpoint; write one that begins with https:// (http:// to this machine only)`)
 
+var errNotRedirect = errors.New(`is not the URL of a port of this machine, such as "http://127.0.0.1:0/"; port 0 is any`)
+
 func isLoopback(host string) bool {
 	if host == "localhost" {
 		return true
@@ -39,13 +42,13 @@ func isLoopback(host string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// NewTransport is one that verifies as config says, and keeps few connections:
-// an account asks once an hour.
+// NewTransport is one that keeps few connections: an account asks once an hour.
 func NewTransport() *http.Transport {
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: maxHeader, MaxIdleConnsPerHost: 1, MaxIdleConns: 4,
 		IdleConnTimeout: 30 * time.Second, TLSHandshakeTimeout: askTime, ForceAttemptHTTP2: true,
-		DialContext: (&net.Dialer{Timeout: askTime}).DialContext,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		DialContext:     (&net.Dialer{Timeout: askTime}).DialContext,
 	}
 }
 

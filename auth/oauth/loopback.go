@@ -65,10 +65,10 @@ type comeBack struct {
 
 // newReturn listens, on a port of its own if the address has port 0.
 func newReturn(redirect string, paste func(context.Context) (string, error)) (*comeBack, error) {
-	u, err := url.Parse(redirect)
-	if err != nil || u.Scheme != "http" || !isLoopback(u.Hostname()) {
-		return nil, fmt.Errorf("redirect %q is not the URL of a port of this machine, such as http://127.0.0.1:0/", redirect)
+	if err := CheckRedirect(redirect); err != nil {
+		return nil, fmt.Errorf("redirect %q %w", redirect, err)
 	}
+	u, _ := url.Parse(redirect) // it was checked
 	b := &comeBack{path: u.Path, state: rand.Text(), paste: paste, answers: make(chan url.Values, 1)}
 	if b.path == "" {
 		b.path = "/"

@@ -79,8 +79,8 @@ func (e Endpoints) in(tenant string) Endpoints {
 	return e
 }
 
-// fill completes e.
-func (e Endpoints) fill(from Endpoints) Endpoints {
+// Fill completes e.
+func (e Endpoints) Fill(from Endpoints) Endpoints {
 	for _, pair := range [][2]*string{{&e.Token, &from.Token}, {&e.Authorize, &from.Authorize}, {&e.Device, &from.Device}} {
 		if *pair[0] == "" {
 			*pair[0] = *pair[1]
@@ -100,4 +100,13 @@ func CheckURL(text string) error {
 		return nil
 	}
 	return errNotURL
+}
+
+// CheckRedirect tells what is wrong with the URL that browsers come back to.
+func CheckRedirect(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" || !isLoopback(u.Hostname()) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return errNotRedirect
+	}
+	return nil
 }

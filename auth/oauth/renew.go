@@ -59,19 +59,28 @@ func (s *Source) reload(ctx context.Context, refused string) (done bool, err err
 		}
 	}
 	kept, err := s.k.o.Vault.Load(ctx, s.account)
-	switch {
-	case err != nil:
+	if err != nil {
 		return false, fmt.Errorf("read what is kept of the account: %w", err)
-	case kept.Revision == "":
-		kept.Needs = "nobody has authorized it yet"
-	case kept.Provider != s.p.identity():
-		kept = Saved{Revision: kept.Revision, Needs: "it was authorized with another provider or client_id"}
+	}
+	if why := s.p.Wants(kept); why != "" {
+		kept = Saved{Revision: kept.Revision, Needs: why}
 	}
 	s.hold(kept, secret.Text{}, false)
 	if kept.Needs != "" {
 		return false, fmt.Errorf("%w (%s)", ErrNeedsAuthorize, kept.Needs)
 	}
 	return kept.usable(now, refused) && !kept.due(now), nil
+}
+
+// Wants says why what is kept is of no use without authorization; "" if it is.
+func (p *Provider) Wants(kept Saved) string {
+	switch {
+	case kept.Revision == "":
+		return "nobody has authorized it yet"
+	case kept.Provider != p.identity():
+		return "it was authorized with another provider or client_id"
+	}
+	return kept.Needs
 }
 
 // lease waits for the right to refresh. Who has it may meanwhile bring what is

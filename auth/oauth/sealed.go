@@ -24,7 +24,8 @@ type Shelf interface {
 // SealedVault is a Vault that seals tokens and keeps them on a shelf.
 type SealedVault struct {
 	Shelf Shelf
-	Keys  *auth.Keyring
+	// Keys returns the keys as they are now.
+	Keys func() *auth.Keyring
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -58,7 +59,7 @@ func (v SealedVault) Load(ctx context.Context, account string) (Saved, error) {
 
 // Read opens what is kept of an account.
 func (v SealedVault) Read(s store.Sealed) (Saved, error) {
-	plain, err := v.Keys.Open(s.Account, Purpose, s.Value)
+	plain, err := v.Keys().Open(s.Account, Purpose, s.Value)
 	if err != nil {
 		return Saved{}, err
 	}
@@ -79,7 +80,7 @@ func (v SealedVault) Save(ctx context.Context, account string, s Saved) (string,
 		return "", err
 	}
 	key := keyOf(account)
-	sealed, err := v.Keys.Seal(key.Account, key.Purpose, secret.New(string(plain)))
+	sealed, err := v.Keys().Seal(key.Account, key.Purpose, secret.New(string(plain)))
 	if err != nil {
 		return "", fmt.Errorf("seal a token: %w", err)
 	}
@@ -92,7 +93,7 @@ func (v SealedVault) Save(ctx context.Context, account string, s Saved) (string,
 
 // Lease implements Vault. It proves that Save can seal and write.
 func (v SealedVault) Lease(ctx context.Context, account, holder string, length time.Duration) (bool, error) {
-	if _, err := v.Keys.Seal(account, Purpose, secret.New("")); err != nil {
+	if _, err := v.Keys().Seal(account, Purpose, secret.New("")); err != nil {
 		return false, err
 	}
 	return v.Shelf.TakeLease(ctx, leaseOf(account), holder, v.now(), length)

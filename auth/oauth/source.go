@@ -51,7 +51,7 @@ type Source struct {
 	failures int
 	failed   error // the last failure
 	rests    time.Time
-	forced   time.Time // when upstream's refusal last had us ask
+	forced   time.Time // when a token that upstream had refused was last replaced
 }
 
 // A flight is one attempt to get a token, for all who wait.
@@ -116,7 +116,6 @@ func (s *Source) begin(now time.Time, refused string) (*flight, error) {
 		if !s.forced.IsZero() && now.Sub(s.forced) < forcedRest {
 			return nil, fmt.Errorf("%w; the last one is %v old", errRefused, now.Sub(s.held.Refreshed).Round(time.Second))
 		}
-		s.forced = now
 	}
 	f := &flight{done: make(chan struct{}), refused: refused}
 	err := s.k.fly(func(ctx context.Context) {
@@ -137,6 +136,9 @@ func (s *Source) land(f *flight) {
 	switch {
 	case f.err == nil:
 		s.failures, s.failed = 0, nil
+		if f.refused != "" {
+			s.forced = s.k.o.Now()
+		}
 	case errors.Is(f.err, ErrNeedsAuthorize): // what is kept says so; reading it again costs nothing
 	default:
 		s.failures++

@@ -27,7 +27,7 @@ func accountsCommand() *cobra.Command {
 	}
 	parent.PersistentFlags().StringVar(&o.config, "config", "", "configuration file, or folder of *.toml files")
 	parent.AddCommand(o.addCommand(), o.setCommand(), o.removeCommand(), o.listCommand(), o.showCommand(), o.tryCommand(),
-		o.sealCommand(), o.hashCommand(), o.keygenCommand())
+		o.sealCommand(), o.hashCommand(), o.keygenCommand(), o.authorizeCommand())
 	return parent
 }
 

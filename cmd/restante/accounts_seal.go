@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,15 +27,16 @@ func (o *accountsOptions) keys() (*config.Snapshot, *auth.Keyring, error) {
 }
 
 func (o *accountsOptions) sealCommand() *cobra.Command {
-	var label, upstream string
+	var label, upstream, provider string
 	c := &cobra.Command{
 		Use:   "seal [USER]",
 		Short: "Print a secret as it may be written into a configuration file",
 		Long: "Read a secret and print it sealed, for a configuration file: for USER the password upstream, or with --label\n" +
-			"the recoverable POP3 secret of that label; with --upstream the password of that upstream's master user.",
+			"the recoverable POP3 secret of that label; with --upstream the password of that upstream's master user;\n" +
+			"with --oauth the client secret of that OAuth2 provider.",
 		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 1 || (len(args) == 1) == (upstream != "") {
-				return usageError{errors.New("say whose secret it is: either USER or --upstream NAME"), "account seal "}
+			if named := append(slices.DeleteFunc([]string{upstream, provider}, func(s string) bool { return s == "" }), args...); len(named) != 1 {
+				return usageError{errors.New("say whose secret it is: either USER, or --upstream NAME, or --oauth NAME"), "account seal "}
 			}
 			return nil
 		},
@@ -43,6 +45,8 @@ func (o *accountsOptions) sealCommand() *cobra.Command {
 			switch {
 			case upstream != "":
 				name, purpose = upstream, auth.MasterPurpose
+			case provider != "":
+				name, purpose = provider, config.ClientSecretPurpose
 			case label != "":
 				purpose = auth.SecretPurpose(label)
 			}
@@ -51,6 +55,7 @@ func (o *accountsOptions) sealCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&label, "label", "", "seal the POP3 secret of this label")
 	c.Flags().StringVar(&upstream, "upstream", "", "seal the password of this upstream's master user")
+	c.Flags().StringVar(&provider, "oauth", "", "seal the client secret of this OAuth2 provider")
 	return c
 }
 

@@ -28,6 +28,8 @@ type shownAccount struct {
 	Provider string        `json:"provider,omitempty"`
 	Grant    string        `json:"grant,omitempty"`
 	Secrets  []shownSecret `json:"secrets,omitempty"`
+	// Token is of accounts that keep tokens of a provider.
+	Token *shownToken `json:"token,omitempty"`
 	// Problem: the account cannot be read.
 	Problem string `json:"problem,omitempty"`
 }
@@ -103,7 +105,9 @@ func gather(c *config.Snapshot, r store.AccountReader, now time.Time) (list []sh
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, describe(a, "configuration", uses, now))
+		s := describe(a, "configuration", uses, now)
+		s.Token = tokenOf(c, r, a)
+		list = append(list, s)
 	}
 	kept, err := r.ListAccounts()
 	if err != nil {
@@ -116,6 +120,7 @@ func gather(c *config.Snapshot, r store.AccountReader, now time.Time) (list []sh
 		}
 		a, err := auth.Decode(k.Name, k.Settings)
 		s := describe(a, "state", uses, now)
+		s.Token = tokenOf(c, r, a)
 		if err != nil {
 			s = shownAccount{Name: k.Name, Source: "state", Problem: err.Error()}
 		}
@@ -157,7 +162,7 @@ func writeAccounts(out io.Writer, list []shownAccount) error {
 				last = s.Used
 			}
 		}
-		note := ""
+		note := printable(a.Token.words())
 		if a.Disabled {
 			note = "disabled"
 		}
@@ -213,6 +218,9 @@ func writeAccountDetails(out io.Writer, a shownAccount) error {
 		if part[1] != "" {
 			fmt.Fprintf(w, "%s\t%s\n", part[0], printable(part[1]))
 		}
+	}
+	if a.Token != nil {
+		fmt.Fprintf(w, "tokens\t%s\n", printable(a.Token.words()))
 	}
 	for _, s := range a.Secrets {
 		fmt.Fprintf(w, "secret %s\t%s\n", printable(s.Label), strings.Join(s.words(), ", "))

@@ -56,23 +56,28 @@ func (o *accountsOptions) try(ctx context.Context, out io.Writer, q gateway.Ques
 	if err != nil {
 		return err
 	}
+	t, err := tokensBeside(c)
+	if err != nil {
+		return errors.Join(err, servers.closeExcept(nil))
+	}
+	defer t.keeper.Close()
 	shared := gateway.NewShared()
 	if c.State != "" {
 		shared.Store = beside{path: c.State}
 	}
-	g := &gateway.Gateway{Route: routing(c, servers), Accounts: directory(c, accountsOf(shared.Store), nil), Shared: shared, Log: silent}
-	t, err := g.Try(ctx, q, held)
+	g := &gateway.Gateway{Route: routing(c, servers), Accounts: directory(c, accountsOf(shared.Store), nil, t), Shared: shared, Log: silent}
+	tried, err := g.Try(ctx, q, held)
 	err = errors.Join(err, servers.closeExcept(nil))
-	if t.Secret != "" {
-		fmt.Fprintf(out, "here: the secret %q opens the account\n", t.Secret)
+	if tried.Secret != "" {
+		fmt.Fprintf(out, "here: the secret %q opens the account\n", tried.Secret)
 	}
-	if t.Upstream != "" {
+	if tried.Upstream != "" {
 		fmt.Fprintf(out, "upstream: %s, as %s for the mailbox of %s; policy %s, view %q\n",
-			t.Upstream, orNone(printable(t.User)), orNone(printable(t.Mailbox)), orNone(t.Policy), t.View)
+			tried.Upstream, orNone(printable(tried.User)), orNone(printable(tried.Mailbox)), orNone(tried.Policy), tried.View)
 	}
 	if err != nil {
 		return fmt.Errorf("it does not work: %w", err)
 	}
-	fmt.Fprintf(out, "signed in; opened %s\n", printable(strings.Join(t.Folders, ", ")))
+	fmt.Fprintf(out, "signed in; opened %s\n", printable(strings.Join(tried.Folders, ", ")))
 	return nil
 }

@@ -11,12 +11,12 @@ import (
 )
 
 // directory makes the accounts of a configuration; nil if no route uses any.
-func directory(c *config.Snapshot, state store.Accounts, memory *auth.Memory) *auth.Directory {
+func directory(c *config.Snapshot, state store.Accounts, memory *auth.Memory, tokens auth.Tokens) *auth.Directory {
 	if !c.UsesAccounts() {
 		return nil
 	}
 	d := auth.NewDirectory(c.Accounts)
-	d.Keys, d.Htpasswd, d.Store = auth.NewKeyring(c.KeyFile), c.Htpasswd, state
+	d.Keys, d.Htpasswd, d.Store, d.Tokens = auth.NewKeyring(c.KeyFile), c.Htpasswd, state, tokens
 	if memory != nil {
 		d.Memory = memory
 	}

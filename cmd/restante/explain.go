@@ -107,11 +107,16 @@ func (o *explainOptions) explain(ctx context.Context, path, user string, passwor
 	if err != nil {
 		return nil, err
 	}
+	t, err := tokensBeside(c)
+	if err != nil {
+		return nil, errors.Join(err, servers.closeExcept(nil))
+	}
+	defer t.keeper.Close()
 	shared := gateway.NewShared()
 	if c.State != "" {
 		shared.Store = beside{path: c.State}
 	}
-	g := &gateway.Gateway{Route: routing(c, servers), Accounts: directory(c, accountsOf(shared.Store), nil), Shared: shared, Log: silent}
+	g := &gateway.Gateway{Route: routing(c, servers), Accounts: directory(c, accountsOf(shared.Store), nil, t), Shared: shared, Log: silent}
 	e, err := g.Explain(ctx, gateway.Question{
 		Credentials: pop3.Credentials{Mechanism: "USER", User: o.name(user), Secret: password},
 		Client:      client, Listener: o.listener, Retrieved: o.retrieved, Deleted: o.deleted,

@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"proxy":                {"upstream", "upstream/readahead", "secret", "pop3"},
 	"auth":                 {"secret", "store", "upstream"},
 	"auth/oauth":           {"secret", "store", "auth", "upstream"},
-	"config":               {"policy", "guard", "auth", "audit", "uidl"},
+	"config":               {"policy", "guard", "auth", "audit", "uidl", "auth/oauth", "secret"},
 	"guard":                {"secret"},
 	"memimap":              {"secret"},
 	"admin":                {"audit"},

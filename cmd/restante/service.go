@@ -26,6 +26,7 @@ type service struct {
 	fronts  map[string]*front // by frontKey
 	crowd   *pop3.Crowd       // of all listeners, across reloads
 	signIns *auth.Memory      // of accounts, across reloads
+	tokens  *tokenKeeper      // of accounts, across reloads; nil before the first configuration
 	now     *generation
 	old     []*generation // replaced, with sessions that go on
 	eyes                  // of the administrator
@@ -131,7 +132,7 @@ func (s *service) openMissing(next *config.Snapshot) (map[string]*front, error) 
 func (s *service) replace(next *config.Snapshot, made *generation, opened map[string]*front) {
 	backend := &gateway.Gateway{Route: routing(next, made.upstreams), Shared: s.shared, Log: s.log, ReadOnly: next.ReadOnly,
 		Transcripts: made.transcripts.rules, Recorder: s.recorder(next), SessionsPerUser: next.Limits.SessionsPerUser}
-	backend.Accounts = directory(next, accountsOf(s.shared.Store), s.signIns)
+	backend.Accounts = directory(next, accountsOf(s.shared.Store), s.signIns, s.tokensFor(next))
 	s.shared.Guard.Set(next.Guard, backend.TellBan)
 	kept := map[string]*front{}
 	for _, l := range next.Listeners {
@@ -211,6 +212,9 @@ func (s *service) stop(grace time.Duration) error {
 	errs := []error{s.closeDoors()}
 	for _, g := range all {
 		errs = append(errs, g.upstreams.closeExcept(nil))
+	}
+	if s.tokens != nil {
+		s.tokens.Close() // before the store: what was granted is kept yet
 	}
 	errs = append(errs, s.endTrail(errors.Join(errs...)))
 	if s.shared.Store != nil {
