@@ -102,6 +102,7 @@ type Shared struct {
 	sizes   sizes
 	delays  delays
 	heads   heads
+	pauses  backoffs
 	intents sync.Map    // ID → true, of sessions that run
 	ailing  atomic.Bool // the last write of state failed
 	watched sync.Map    // session ID → *transcript that does not know yet whether it is wanted
@@ -182,9 +183,9 @@ func (g *Gateway) enter(ctx context.Context, route Route, login upstream.Login, 
 	key := maildropOf(route, login)
 	stale, leave := g.Shared.locks.approach(key)
 	defer leave()
-	mailbox, err := route.Server.Open(ctx, login)
+	mailbox, err := g.ask(ctx, route, login)
 	if err != nil {
-		return nil, nil, clientError(err)
+		return nil, nil, err
 	}
 	if err := g.Shared.delays.check(key, time.Duration(route.Policy.LoginDelay), g.now()); err != nil {
 		_ = mailbox.Close() // nothing was changed, and the client hears of the delay
@@ -199,9 +200,9 @@ func (g *Gateway) enter(ctx context.Context, route Route, login upstream.Login, 
 		return mailbox, lock, nil
 	}
 	_ = mailbox.Close() // nothing was changed through it
-	if mailbox, err = route.Server.Open(ctx, login); err != nil {
+	if mailbox, err = g.ask(ctx, route, login); err != nil {
 		lock.release()
-		return nil, nil, clientError(err)
+		return nil, nil, err
 	}
 	return mailbox, lock, nil
 }
