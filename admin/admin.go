@@ -128,6 +128,7 @@ type Sink struct {
 	Written uint64 `json:"written"` // lines
 	Dropped uint64 `json:"dropped"` // lines that there was no room for
 	Queued  int    `json:"queued"`  // lines that wait
+	Errors  uint64 `json:"errors"`  // attempts to write that failed
 	Failing bool   `json:"failing"` // the last attempt to write failed
 }
 

@@ -26,10 +26,11 @@ var (
 	descExpiry       = description("certificate_expiry_timestamp_seconds", "When a certificate expires.", "file")
 	descSinkWritten  = description("audit_written_total", "Lines of the audit trail that were written.", "sink")
 	descSinkDropped  = description("audit_dropped_total", "Lines of the audit trail that were dropped.", "sink")
+	descSinkErrors   = description("audit_errors_total", "Attempts to write to the audit trail that failed.", "sink")
 	descSinkQueued   = description("audit_queued", "Lines of the audit trail that wait to be written.", "sink")
 	descSinkFailing  = description("audit_failing", "1 while a sink of the audit trail cannot write.", "sink")
 	everyDescription = []*prometheus.Desc{descConnections, descPool, descRead, descAhead, descWasted, descStateOctets,
-		descLoaded, descReloadOK, descExpiry, descSinkWritten, descSinkDropped, descSinkQueued, descSinkFailing}
+		descLoaded, descReloadOK, descExpiry, descSinkWritten, descSinkDropped, descSinkErrors, descSinkQueued, descSinkFailing}
 )
 
 // Describe implements prometheus.Collector.
@@ -58,6 +59,7 @@ func (s *scrape) Collect(to chan<- prometheus.Metric) {
 	for _, sink := range status.Sinks {
 		tell.counter(descSinkWritten, float64(sink.Written), sink.Name)
 		tell.counter(descSinkDropped, float64(sink.Dropped), sink.Name)
+		tell.counter(descSinkErrors, float64(sink.Errors), sink.Name)
 		tell.gauge(descSinkQueued, float64(sink.Queued), sink.Name)
 		tell.gauge(descSinkFailing, truth(sink.Failing), sink.Name)
 	}

@@ -49,7 +49,7 @@ func tellTrouble(log *logrus.Logger) func(audit.Trouble) {
 
 // began and ended frame what the process writes; reload is in between.
 func (s *service) began(source string) {
-	s.trail.Record(&audit.Started{Header: audit.Header{Time: time.Now()}, Program: versionText(), Config: source})
+	s.record(&audit.Started{Header: audit.Header{Time: time.Now()}, Program: versionText(), Config: source})
 }
 
 func (s *service) recordReload(err error) {
@@ -57,7 +57,7 @@ func (s *service) recordReload(err error) {
 	if err != nil {
 		e.Error = err.Error()
 	}
-	s.trail.Record(e)
+	s.record(e)
 }
 
 // endTrail is called when no session runs any more, and the state file is still
@@ -68,7 +68,7 @@ func (s *service) endTrail(err error) error {
 	if err != nil {
 		e.Error = err.Error()
 	}
-	s.trail.Record(e)
+	s.record(e)
 	return s.trail.Close()
 }
 
@@ -96,7 +96,7 @@ func (t auditTable) Prune(ctx context.Context, last uint64) error {
 // trailSinks tells an administrator how the sinks do.
 func (s *service) trailSinks() (all []admin.Sink) {
 	for _, st := range s.trail.Stats() {
-		all = append(all, admin.Sink{Name: st.Name, Written: st.Lines, Dropped: st.Dropped, Queued: st.QueuedLines, Failing: st.Failing})
+		all = append(all, admin.Sink{Name: st.Name, Written: st.Lines, Dropped: st.Dropped, Queued: st.QueuedLines, Errors: st.Errors, Failing: st.Failing})
 	}
 	return all
 }

@@ -30,6 +30,13 @@ func (s *service) recorder(now *config.Snapshot) audit.Recorder {
 	return audit.Join(trail, metrics)
 }
 
+// record takes note of a fact about the process itself.
+func (s *service) record(e audit.Event) {
+	if r := s.recorder(s.seen.Load().snapshot); r != nil {
+		r.Record(e)
+	}
+}
+
 // commandHook counts commands; nil if nobody looks.
 func (s *service) commandHook(next *config.Snapshot) func(string, pop3.Outcome, time.Duration) {
 	m := s.admin.Metrics()

@@ -13,7 +13,6 @@ import (
 
 	"github.com/VictoriaMetrics/metricsql"
 
-	"github.com/restante-mail/restante/admin"
 	"github.com/restante-mail/restante/audit"
 	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/secret"
@@ -53,15 +52,12 @@ func parseScrape(t *testing.T, text string) exposed {
 // eventful makes the service do all that there is a metric for.
 func eventful(t *testing.T) (w *watched, scraped string) {
 	t.Helper()
-	w = watch(t, "[admin]\nlisten = \"127.0.0.1:0\"\n[[route]]\npolicy = \"keep\"\nviews = [\"dry\"]\nview_policy = { dry = \"p\" }\n[policy.p]\ndry_run = true\n[limits]\nbad_commands = 1\n")
-	w.sinks = func() []admin.Sink { return []admin.Sink{{Name: "file"}} } // of the audit trail
+	w = watch(t, "[admin]\nlisten = \"127.0.0.1:0\"\n[[route]]\npolicy = \"keep\"\nviews = [\"dry\"]\nview_policy = { dry = \"p\" }\n[policy.p]\ndry_run = true\n[limits]\nbad_commands = 1\n[audit]\nfile = \"audit.jsonl\"\n")
 	poll(t, w, "alice")
 	poll(t, w, "alice+dry")
 	badPassword(t, w.client(t))
 	babble(t, w)
-	if err := w.running.live.Reload(); err != nil {
-		t.Fatal(err)
-	}
+	w.reloaded(w.running.live.Reload())
 	w.signedIn(t)
 	if out, err := command(t, "sessions", "kick", "--user", "alice", "--socket", w.socket); err != nil {
 		t.Fatal(out, err)
@@ -205,6 +201,9 @@ func TestDashboard(t *testing.T) {
 		there.check(t, q, used)
 	}
 	there.documented(t)
+	if !strings.Contains(text, `restante_config_reloads_total{result="ok"} 1`+"\n") {
+		t.Error("the reload was not counted")
+	}
 	if !strings.Contains(text, `restante_retrievals_total{result="complete"} 2`+"\n") || !strings.Contains(text, "restante_retrieved_octets_total 60\n") {
 		t.Error("two retrievals of 30 octets each were not counted as such")
 	}

@@ -29,8 +29,6 @@ type eyes struct {
 	seen     atomic.Pointer[sight]
 	live     atomic.Pointer[config.Live] // nil where nothing reloads
 	stopping atomic.Bool
-	// sinks tells how the audit trail's sinks do; nil if there is none.
-	sinks func() []admin.Sink
 }
 
 // A sight is what there is to see, between two reloads.
@@ -88,8 +86,7 @@ func sessionOf(l *pop3.Live, shared *gateway.Shared) admin.Session {
 
 // kick ends a session, and records that and who asked for it.
 func (s *service) kick(a admin.Session, by string) (ended bool) {
-	now := s.seen.Load()
-	for _, g := range now.generations {
+	for _, g := range s.seen.Load().generations {
 		for _, server := range g.servers {
 			ended = ended || server.Kick(a.ID)
 		}
@@ -98,12 +95,10 @@ func (s *service) kick(a admin.Session, by string) (ended bool) {
 		return false
 	}
 	s.log.WithField("session", a.ID).WithField("user", a.User).WithField("by", by).Info("session ended by an administrator")
-	if r := s.recorder(now.snapshot); r != nil {
-		r.Record(&audit.Admin{Action: audit.ActionKick, Actor: by, OK: true, Header: audit.Header{
-			Time: time.Now(), Session: a.ID, Listener: a.Listener, Client: addressOf(a.Client),
-			User: a.User, Base: a.Base, View: a.View,
-		}})
-	}
+	s.record(&audit.Admin{Action: audit.ActionKick, Actor: by, OK: true, Header: audit.Header{
+		Time: time.Now(), Session: a.ID, Listener: a.Listener, Client: addressOf(a.Client),
+		User: a.User, Base: a.Base, View: a.View,
+	}})
 	return true
 }
 
@@ -111,7 +106,7 @@ func (s *service) status() admin.Status {
 	now := s.seen.Load()
 	status := admin.Status{
 		Version: versionText(), PID: os.Getpid(), Started: s.started, Stopping: s.stopping.Load(),
-		Reload: s.reloadStatus(), State: stateOf(now.snapshot.State),
+		Reload: s.reloadStatus(), State: stateOf(now.snapshot.State), Sinks: s.trailSinks(),
 	}
 	for i, l := range now.snapshot.Listeners {
 		status.Listeners = append(status.Listeners, listenerStatus(l, now.fronts[i], now.generations))
@@ -119,9 +114,6 @@ func (s *service) status() admin.Status {
 	for _, u := range now.snapshot.Upstreams {
 		opened := now.generations[len(now.generations)-1].upstreams[u.Name]
 		status.Upstreams = append(status.Upstreams, upstreamStatus(u, opened))
-	}
-	if s.sinks != nil {
-		status.Sinks = s.sinks()
 	}
 	for _, c := range now.snapshot.Certificates() {
 		status.Certificates = append(status.Certificates, admin.Certificate{File: c.File, NotAfter: c.NotAfter})

@@ -48,7 +48,6 @@ func newService(log *logrus.Logger) *service {
 	s := &service{log: log, shared: gateway.NewShared(), fronts: map[string]*front{}, crowd: new(pop3.Crowd), signIns: auth.NewMemory(),
 		now: &generation{}, trail: audit.NewTrail(tellTrouble(log))}
 	s.open()
-	s.sinks = s.trailSinks
 	return s
 }
 
