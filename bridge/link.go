@@ -121,9 +121,24 @@ func (l *link) bounded(ctx context.Context, timeout time.Duration, commands func
 // explain finds out what an error of the library's was about, and passes on
 // what the server wanted a person to read.
 func (l *link) explain(ctx context.Context, doing string, otherwise upstream.Kind, err error) error {
-	if alert := l.f.takeAlert(); alert != "" {
+	alert := l.f.takeAlert()
+	if signing := doing == signingIn && err != nil; alert != "" && signing {
+		err = l.explained(ctx, doing, otherwise, err)
+		var e *upstream.Error
+		if errors.As(err, &e) { // who has the secret at hand looks whether it may be shown
+			e.Err = fmt.Errorf("%w; the server alerts: %s", e.Err, alert)
+		}
+		return err
+	} else if alert != "" {
 		l.u.o.Log.WithField("alert", alert).Info("the upstream alerts")
 	}
+	return l.explained(ctx, doing, otherwise, err)
+}
+
+// signingIn is what errors of signing in say they were doing.
+const signingIn = "sign in"
+
+func (l *link) explained(ctx context.Context, doing string, otherwise upstream.Kind, err error) error {
 	var status *imap.Error
 	var said *reply
 	if err == nil || errors.As(err, &status) || errors.As(err, &said) {

@@ -157,7 +157,7 @@ func (k *place) take(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return &upstream.Error{Kind: upstream.Unavailable, Doing: "sign in", Err: context.Cause(ctx)}
+			return &upstream.Error{Kind: upstream.Unavailable, Doing: signingIn, Err: context.Cause(ctx)}
 		}
 	}
 }

@@ -44,7 +44,7 @@ func checkLogin(login upstream.Login) error {
 	default:
 		return nil
 	}
-	return &upstream.Error{Kind: upstream.Rejected, Doing: "sign in", Err: errors.New(problem)}
+	return &upstream.Error{Kind: upstream.Rejected, Doing: signingIn, Err: errors.New(problem)}
 }
 
 // choose picks a way to sign in from what the server announces: a SASL client,
@@ -72,7 +72,7 @@ func choose(f *framing, login upstream.Login) (sasl.Client, error) {
 }
 
 func cannot(problem string) error {
-	return &upstream.Error{Kind: upstream.Denied, Doing: "sign in", Err: errors.New(problem)}
+	return &upstream.Error{Kind: upstream.Denied, Doing: signingIn, Err: errors.New(problem)}
 }
 
 // signIn is one sign-in over a new connection.
@@ -153,9 +153,9 @@ func (s *signIn) atOnce(ctx context.Context, known served, line string) error {
 		return &changed{err: err}
 	case err != nil && commands[0].status.kind == "BAD":
 		l.u.served.forget(s.address)
-		return &changed{s.before, l.explain(ctx, "sign in", upstream.Rejected, err)}
+		return &changed{s.before, l.explain(ctx, signingIn, upstream.Rejected, err)}
 	case err != nil:
-		return l.explain(ctx, "sign in", upstream.Rejected, err)
+		return l.explain(ctx, signingIn, upstream.Rejected, err)
 	}
 	if err = s.learn(ctx); err == nil && f.caps != known.after {
 		err = s.again(ctx)
@@ -168,7 +168,7 @@ func (s *signIn) again(ctx context.Context) error {
 	if s.ask == nil {
 		return nil
 	}
-	err := s.l.run(ctx, "sign in", s.l.u.o.ListTimeout, s.l.f.drain)
+	err := s.l.run(ctx, signingIn, s.l.u.o.ListTimeout, s.l.f.drain)
 	if err == nil {
 		s.ask(s.l)
 	}
@@ -195,7 +195,7 @@ func (s *signIn) stepwise(ctx context.Context) error {
 		}
 		return l.c.Authenticate(s.mechanism)
 	})
-	return l.explain(ctx, "sign in", upstream.Rejected, err)
+	return l.explain(ctx, signingIn, upstream.Rejected, err)
 }
 
 // learn ends the sign-in with what the server can do for us now. One that did
