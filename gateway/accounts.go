@@ -166,7 +166,7 @@ type keeper struct {
 // Open implements upstream.Server. A token that is refused is replaced once.
 func (h *keeper) Open(ctx context.Context, login upstream.Login) (upstream.Mailbox, error) {
 	if h.tokens == nil {
-		mailbox, err := h.Server.Open(ctx, login)
+		mailbox, err := open(ctx, h.Server, login)
 		return mailbox, notTheClient(err)
 	}
 	refused := secret.Text{}
@@ -176,7 +176,7 @@ func (h *keeper) Open(ctx context.Context, login upstream.Login) (upstream.Mailb
 			return nil, notTheClient(err)
 		}
 		login.Secret, login.Bearer, login.Expires, login.Tokens = token.Secret, true, token.Expires, h.tokens
-		mailbox, err := h.Server.Open(ctx, login)
+		mailbox, err := open(ctx, h.Server, login)
 		if upstream.KindOf(err) != upstream.Rejected || !refused.Empty() {
 			return mailbox, notTheClient(err)
 		}

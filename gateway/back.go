@@ -42,7 +42,7 @@ func (s *session) bringBack(ctx context.Context, login upstream.Login) error {
 		s.log.WithError(err).Error("undelete: messages were moved back, and that could not be remembered; it is tried again")
 	}
 	_ = s.mailbox.Close() // nothing was changed through it
-	mailbox, err := s.route.Server.Open(ctx, login)
+	mailbox, err := open(ctx, s.route.Server, login)
 	if err != nil {
 		s.mailbox = closed{}
 		return clientError(err)
@@ -53,7 +53,7 @@ func (s *session) bringBack(ctx context.Context, login upstream.Login) error {
 
 func (s *session) bringBackFrom(ctx context.Context, login upstream.Login, folder string, deeds []store.Deed) error {
 	login.Folders = []string{folder}
-	mailbox, err := s.route.Server.Open(ctx, login)
+	mailbox, err := open(ctx, s.route.Server, login)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (g *Gateway) ask(ctx context.Context, route Route, login upstream.Login) (u
 	if err := g.Shared.pauses.check(key, g.now()); err != nil {
 		return nil, err
 	}
-	mailbox, err := route.Server.Open(ctx, login)
+	mailbox, err := open(ctx, route.Server, login)
 	g.Shared.pauses.learn(key, g.now(), err)
 	if err != nil {
 		return nil, clientError(err)

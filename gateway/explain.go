@@ -69,7 +69,7 @@ func (g *Gateway) Explain(ctx context.Context, q Question) (*Explanation, error)
 	if err != nil {
 		return nil, err
 	}
-	mailbox, err := route.Server.Open(ctx, login)
+	mailbox, err := open(ctx, route.Server, login)
 	if err != nil {
 		return nil, err
 	}

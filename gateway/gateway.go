@@ -125,7 +125,6 @@ func NewShared() *Shared {
 func (g *Gateway) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentials) (pop3.Session, error) {
 	try := g.newAttempt(peer, cred)
 	s, err := g.guarded(ctx, peer, cred, try)
-	err = silence(err, cred.Secret)
 	try.done(s, err)
 	if err != nil {
 		return nil, err // not s: a nil *session is not a nil Session

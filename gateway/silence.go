@@ -1,13 +1,21 @@
 package gateway
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"strconv"
 	"strings"
 
 	"github.com/restante-mail/restante/secret"
+	"github.com/restante-mail/restante/upstream"
 )
+
+// open opens a mailbox. It is where all secrets go upstream.
+func open(ctx context.Context, server upstream.Server, login upstream.Login) (upstream.Mailbox, error) {
+	mailbox, err := server.Open(ctx, login)
+	return mailbox, silence(err, login.Secret)
+}
 
 // silence keeps a secret out of an error: some servers repeat what they refuse,
 // and what they say is logged and recorded. What holds the secret, in whatever

@@ -37,7 +37,7 @@ func (g *Gateway) Try(ctx context.Context, q Question, held bool) (t Tried, err 
 	if err != nil {
 		return t, err
 	}
-	mailbox, err := route.Server.Open(ctx, login)
+	mailbox, err := open(ctx, route.Server, login)
 	if err != nil {
 		return t, err
 	}

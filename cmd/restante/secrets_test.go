@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/config"
 	"github.com/restante-mail/restante/memimap"
 	"github.com/restante-mail/restante/pop3"
@@ -34,7 +36,11 @@ const (
 	missedPassword = `mIss"ed\5ba9d00d1e55 wrong one`
 	markedToken    = "ya29.mArked-T0kEn_7e1d4c/ood+more=="
 	missedToken    = "ya29.mIssed-T0kEn_5ba9d0/ood+more=="
+	keptPassword   = `kEpt"for\93c0a1beef the account` // what an account has upstream
 )
+
+// digestOf stands before a secret whose APOP digest is to be said.
+const digestOf = "digest of "
 
 // waysIn are the ways to sign in: what a client says, line by line, each after
 // it has heard the answer to the one before.
@@ -60,6 +66,8 @@ func waysIn(user, password, token string) map[string][]string {
 		"the token for a mechanism": {"AUTH " + token, "AUTH " + plain},
 		"not in base64":             {"AUTH PLAIN " + password, "AUTH PLAIN", password},
 		"too long":                  {"USER " + user, "PASS " + password + strings.Repeat(" x", 400)},
+		"APOP":                      {"APOP " + user + " " + digestOf + password},
+		"APOP of no account":        {"APOP nobody " + password},
 		"cancelled, then typed":     {"AUTH PLAIN", "*", plain},
 	}
 }
@@ -135,7 +143,7 @@ func legacyPOP3(t *testing.T) string {
 type anySecret struct{ *pop3test.Memory }
 
 func (a anySecret) Login(ctx context.Context, peer pop3.Peer, cred pop3.Credentials) (pop3.Session, error) {
-	if s := cred.Secret.Reveal(); s != markedPassword && s != markedToken {
+	if s := cred.Secret.Reveal(); s != markedPassword && s != markedToken && s != keptPassword {
 		return nil, &pop3.Error{Code: pop3.CodeAuth, Text: "wrong"}
 	}
 	cred.User, cred.Secret = a.User, secret.New(a.Password)
@@ -146,6 +154,7 @@ func modernIMAP(t *testing.T) string {
 	server := memimap.New()
 	server.InsecureAuth = true
 	server.AddUser("alice", secret.New(markedPassword)).Mailbox("INBOX").Append([]byte("Subject: x\r\n\r\ny\r\n"), nil, time.Time{})
+	server.AddUser("kept", secret.New(keptPassword))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -171,6 +180,11 @@ func speak(t *testing.T, address string, lines []string) (heard string) {
 	r := bufio.NewReader(c)
 	all := &bytes.Buffer{}
 	for _, line := range append(append([]string{""}, lines...), "STAT", "QUIT") {
+		if before, plain, digest := strings.Cut(line, digestOf); digest {
+			_, stamp, _ := strings.Cut(all.String(), "<")
+			stamp, _, _ = strings.Cut(stamp, ">")
+			line = before + fmt.Sprintf("%x", md5.Sum([]byte("<"+stamp+">"+plain)))
+		}
 		if line != "" {
 			fmt.Fprint(c, line+"\r\n")
 		}
@@ -214,25 +228,18 @@ func TestNoSecretComesOut(t *testing.T) {
 			signedIn := 0
 			for upstream, good := range map[string]bool{"imap": true, "pop3": true, "echoimap": false, "echopop3": false} {
 				for _, right := range []bool{true, false} {
-					password, token := markedPassword, markedToken
-					if !right {
-						password, token = missedPassword, missedToken
-					}
-					for way, lines := range waysIn("alice", password, token) {
-						text := speak(t, r.fronts["127.0.0.1:0 "+upstream].listener.Addr().String(), lines)
+					for _, user := range []string{"alice", "account"} {
+						text, in := signInEachWay(t, r.fronts["127.0.0.1:0 "+upstream].listener.Addr().String(), user, right)
 						heard.WriteString(text)
-						in := strings.Contains(text, "+OK signed in")
-						if in {
-							signedIn++
-						}
-						if in && (!right || !good) {
-							t.Errorf("%s, %s: let in with what is wrong", upstream, way)
+						signedIn += in
+						if in > 0 && (!right || !good) {
+							t.Errorf("%s at %s: let in %d times with what is wrong", user, upstream, in)
 						}
 					}
 				}
 			}
-			if signedIn < 6+10 { // six ways with a password over IMAP, ten ways over POP3
-				t.Errorf("let in %d times only", signedIn)
+			if want := 6 + 10 + 7 + 7; signedIn != want { // a password over IMAP, a token too over POP3; an account's, and by APOP
+				t.Errorf("let in %d times, want %d", signedIn, want)
 			}
 			outputs := collect(t, r, dir)
 			outputs["what clients heard"] = heard.String()
@@ -241,18 +248,35 @@ func TestNoSecretComesOut(t *testing.T) {
 	}
 }
 
+// signInEachWay returns what a client heard, and how often it was let in.
+func signInEachWay(t *testing.T, address, user string, right bool) (heard string, in int) {
+	t.Helper()
+	password, token := markedPassword, markedToken
+	if !right {
+		password, token = missedPassword, missedToken
+	}
+	for _, lines := range waysIn(user, password, token) {
+		text := speak(t, address, lines)
+		heard += text
+		in += strings.Count(text, "+OK signed in")
+	}
+	return heard, in
+}
+
 // startLeaky is a service with everything that writes turned on.
 func startLeaky(t *testing.T, dir, format string) *running {
 	t.Helper()
 	var text strings.Builder
 	fmt.Fprintf(&text, "[log]\nlevel = \"debug\"\nformat = %q\n[admin]\nlisten = \"127.0.0.1:0\"\n[guard]\nallow = [\"127.0.0.0/8\"]\nwrong_password_time = \"0s\"\nban_after = 0\nmax_delay = \"1ms\"\n", format)
+	fmt.Fprintf(&text, "[audit]\nfile = %q\n", filepath.Join(dir, "audit.jsonl"))
 	for name, server := range map[string]string{
 		"imap": "imap://" + modernIMAP(t), "pop3": "pop3://" + legacyPOP3(t),
 		"echoimap": "imap://" + echoingIMAP(t), "echopop3": "pop3://" + echoingPOP3(t),
 	} {
-		fmt.Fprintf(&text, "[[listener]]\nname = %q\naddress = \"127.0.0.1:0\"\n[[upstream]]\nname = %q\nurl = %q\n[[route]]\nlistener = [%q]\nupstream = %q\n",
+		fmt.Fprintf(&text, "[[listener]]\nname = %q\naddress = \"127.0.0.1:0\"\napop = true\n[[upstream]]\nname = %q\nurl = %q\n[[route]]\nlistener = [%q]\nupstream = %q\naccounts = \"first\"\n",
 			name, name, server, name, name)
 	}
+	text.WriteString(sealedAccount(t, dir))
 	fmt.Fprintf(&text, "[[transcript]]\nfolder = %q\nuntil = \"2099-01-01\"\n", filepath.Join(dir, "transcripts"))
 	r := &running{file: filepath.Join(dir, "restante.toml"), log: newOutput()}
 	r.write(t, text.String())
@@ -266,6 +290,23 @@ func startLeaky(t *testing.T, dir, format string) *running {
 	r.live = live
 	logger.SetLevel(logrus.TraceLevel)
 	return r
+}
+
+// sealedAccount is an account that the marked password opens, and that has
+// another one upstream.
+func sealedAccount(t *testing.T, dir string) string {
+	t.Helper()
+	keys := auth.NewKeyring(filepath.Join(dir, "seal.key"))
+	seal := func(purpose, plain string) string {
+		sealed, err := keys.Seal("account", purpose, secret.New(plain))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sealed
+	}
+	return fmt.Sprintf("[auth]\nkey_file = %q\n[[account]]\nname = \"account\"\nuser = \"kept\"\nmethod = \"password\"\npassword = %q\n"+
+		"[[account.secret]]\nlabel = \"main\"\nsealed = %q\n",
+		filepath.Join(dir, "seal.key"), seal(auth.UpstreamPurpose, keptPassword), seal(auth.SecretPurpose("main"), markedPassword))
 }
 
 // collect returns all outputs of a service. It is stopped by that, so that
@@ -289,7 +330,7 @@ func collect(t *testing.T, r *running, dir string) map[string]string {
 	}
 	outputs["log"] = r.log.String()
 	files, _ := filepath.Glob(filepath.Join(dir, "transcripts", "*.txt"))
-	for _, file := range files {
+	for _, file := range append(files, filepath.Join(dir, "audit.jsonl")) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -302,14 +343,15 @@ func collect(t *testing.T, r *running, dir string) map[string]string {
 func search(t *testing.T, outputs map[string]string) {
 	t.Helper()
 	for _, want := range []struct{ output, text string }{
-		{"log", "PASS ****"}, {"log", "AUTH PLAIN ****"}, {".txt", "AUTH XOAUTH2 ****"}, {".txt", "S: -ERR"}, {"metrics", "restante_sign_ins_total"}, {"what clients heard", "-ERR [AUTH]"},
+		{"log", "PASS ****"}, {"log", "AUTH PLAIN ****"}, {".txt", "AUTH XOAUTH2 ****"}, {".txt", "S: -ERR"}, {".json", `"result":"rejected"`},
+		{".json", `"result":"ok"`}, {"metrics", "restante_sign_ins_total"}, {"what clients heard", "-ERR [AUTH]"},
 	} {
 		if !strings.Contains(outputs[want.output], want.text) {
 			t.Errorf("%s has no %q: is it looked at?", want.output, want.text)
 		}
 	}
 	for name, text := range outputs {
-		for _, s := range []string{markedPassword, missedPassword, markedToken, missedToken} {
+		for _, s := range []string{markedPassword, missedPassword, markedToken, missedToken, keptPassword} {
 			for form, marked := range secretForms(s) {
 				if at := strings.Index(text, marked); at >= 0 {
 					t.Errorf("%s holds the secret %s (%s): …%s…", name, s, form, text[max(at-300, 0):min(at+len(marked)+40, len(text))])
