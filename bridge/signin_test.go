@@ -40,6 +40,9 @@ func TestSignInWords(t *testing.T) {
 		{"XOAUTH2", "IMAP4rev1 SASL-IR AUTH=XOAUTH2 AUTH=PLAIN", token, "AUTHENTICATE XOAUTH2 " + b64("user=alice\x01auth=Bearer ya29.x\x01\x01")},
 		{"a shared mailbox, XOAUTH2", "IMAP4rev1 AUTH=XOAUTH2", shared, "AUTHENTICATE XOAUTH2|" + b64("user=shared,box=\x01auth=Bearer ya29.x\x01\x01")},
 		{"no tokens", "IMAP4rev1 SASL-IR AUTH=PLAIN", token, ""},
+		{"EXTERNAL", "IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=EXTERNAL", upstream.Login{User: "alice", External: true}, "AUTHENTICATE EXTERNAL " + b64("alice")},
+		{"EXTERNAL for a shared mailbox", "IMAP4rev1 AUTH=EXTERNAL", upstream.Login{User: "alice", Identity: "team", External: true}, "AUTHENTICATE EXTERNAL|" + b64("team")},
+		{"no EXTERNAL", "IMAP4rev1 SASL-IR AUTH=PLAIN", upstream.Login{User: "alice", External: true}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFake(t)

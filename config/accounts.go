@@ -91,13 +91,23 @@ func (b *builder) buildAccount(path string, t *AccountTable) auth.Account {
 	for i := range t.Secrets {
 		a.Secrets = append(a.Secrets, b.buildSecret(element(child(path, "secret"), i), &t.Secrets[i]))
 	}
-	if err := a.Check(); err != nil {
+	if err := a.Check(); err != nil && !b.failedWithin(path) { // what follows from a mistake only hides it
 		b.addf(path, "%v", err)
 	}
 	if b.keyFile() == "" && (t.Password != "" || slices.ContainsFunc(a.Secrets, func(s auth.Secret) bool { return s.Sealed != "" })) {
 		b.addf(path, "has sealed secrets, and nothing says where the key is; set key_file in [auth]")
 	}
 	return a
+}
+
+// failedWithin tells whether something inside of a table was reported.
+func (b *builder) failedWithin(path string) bool {
+	for at := range b.failed {
+		if strings.HasPrefix(at, path+".") {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *builder) buildSecret(path string, t *SecretTable) auth.Secret {

@@ -19,8 +19,10 @@ const patience = time.Minute
 // breaks the protocol fails the test.
 type Conn struct {
 	net.Conn
-	t testing.TB
-	r *bufio.Reader
+	// Greeting is the server's first line.
+	Greeting string
+	t        testing.TB
+	r        *bufio.Reader
 }
 
 // Dial connects and reads the greeting. The connection is closed when the test
@@ -40,8 +42,8 @@ func Talk(t testing.TB, nc net.Conn) *Conn {
 	c := &Conn{t: t}
 	c.use(nc)
 	t.Cleanup(func() { _ = c.Close() })
-	if greeting := c.Line(); !strings.HasPrefix(greeting, "+OK") {
-		t.Fatalf("the greeting is %q", greeting)
+	if c.Greeting = c.Line(); !strings.HasPrefix(c.Greeting, "+OK") {
+		t.Fatalf("the greeting is %q", c.Greeting)
 	}
 	return c
 }
