@@ -177,6 +177,7 @@ func (m *mailbox) Abilities() (a upstream.Abilities) {
 	}
 	return upstream.Abilities{
 		Expunges: m.link.has(imap.CapUIDPlus) || m.link.has(gmail), Moves: m.link.has(imap.CapMove), Quotas: m.link.has(imap.CapQuota),
+		ByTrash: m.link.has(gmail),
 	}
 }
 

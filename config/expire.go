@@ -62,11 +62,7 @@ func (s *Snapshot) policiesAt(listener string) (all []Route) {
 		if r.when.listeners != nil && !slices.Contains(r.when.listeners, listener) {
 			continue
 		}
-		views := append([]string{""}, r.views.names...)
-		if r.views.recent {
-			views = append(views, recentView)
-		}
-		for _, view := range views {
+		for _, view := range r.Views() {
 			all = append(all, r.as("", view))
 		}
 		all = append(all, s.ofSecrets(r)...)

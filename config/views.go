@@ -84,6 +84,16 @@ func (r Route) as(base, view string) Route {
 	return r
 }
 
+// Views are the names of the route's views that clients can ask for; "" is the
+// one without a name.
+func (r Route) Views() []string {
+	all := append([]string{""}, r.views.names...)
+	if r.views.recent {
+		all = append(all, recentView)
+	}
+	return all
+}
+
 // policiesBeside are those of the route's other views, of which something is
 // remembered.
 func (r Route) policiesBeside(view string) (all []policy.Policy) {

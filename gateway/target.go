@@ -20,10 +20,10 @@ func (s *session) checkTargets(ctx context.Context) error {
 		return nil
 	}
 	for _, target := range s.route.Policy.Targets() {
-		if !strings.HasPrefix(target.Folder, `\`) {
+		if !strings.HasPrefix(target.Target, `\`) {
 			continue // names were compared when the configuration was read
 		}
-		name, err := inspector.Resolve(ctx, target.Folder)
+		name, err := inspector.Resolve(ctx, target.Target)
 		if errors.Is(err, upstream.ErrNoFolder) {
 			continue // moving there will fail, and say so
 		}
@@ -34,7 +34,7 @@ func (s *session) checkTargets(ctx context.Context) error {
 			if folder.Name == name {
 				return &pop3.Error{Code: pop3.CodeSysPerm, Text: "This maildrop is not set up correctly; ask your administrator",
 					Err: fmt.Errorf("policy %q: its folders have %q, which has the use %s on this server, and %s would move messages there",
-						s.route.PolicyName, name, target.Folder, target.Setting)}
+						s.route.PolicyName, name, target.Target, target.Setting)}
 			}
 		}
 	}

@@ -3,8 +3,6 @@ package policy
 import (
 	"fmt"
 	"strings"
-
-	"github.com/restante-mail/restante/upstream"
 )
 
 // checkTargets refuses to move messages to where the maildrop shows them again.
@@ -16,8 +14,8 @@ func (p Policy) checkTargets() error {
 		folders = []string{"INBOX"}
 	}
 	for _, folder := range folders {
-		for _, t := range p.Targets() {
-			if err := t.conflict(folder); err != nil {
+		for _, n := range p.Targets() {
+			if err := n.conflict(folder); err != nil {
 				return err
 			}
 		}
@@ -25,33 +23,14 @@ func (p Policy) checkTargets() error {
 	return nil
 }
 
-// Targets are the folders that the policy moves messages to, with the settings
-// that say so.
-func (p Policy) Targets() (all []Target) {
-	for _, act := range p.acts() {
-		if c, ok := act.change(upstream.ID{}); ok && c.Do == upstream.Move {
-			all = append(all, Target{act.name + " = " + act.Act.String(), c.Target})
-		}
-	}
-	return all
-}
-
-// A Target is a folder that messages are moved to.
-type Target struct {
-	// Setting is what moves them, as the configuration writes it.
-	Setting string
-	// Folder is a name, or a special use like \Trash.
-	Folder string
-}
-
 // conflict refuses a target that the maildrop shows. What is called Trash is the
 // folder with \Trash wherever anybody looked.
-func (t Target) conflict(folder string) error {
-	same := strings.EqualFold(folder, t.Folder) || strings.EqualFold(`\`+folder, t.Folder) || strings.EqualFold(folder, `\`+t.Folder)
+func (n Need) conflict(folder string) error {
+	same := strings.EqualFold(folder, n.Target) || strings.EqualFold(`\`+folder, n.Target) || strings.EqualFold(folder, `\`+n.Target)
 	if !same {
 		return nil
 	}
-	return fmt.Errorf("folders: %q is part of the maildrop, and %s would move messages there", folder, t.Setting)
+	return fmt.Errorf("folders: %q is part of the maildrop, and %s would move messages there", folder, n.Setting)
 }
 
 // acts are all that happens to messages, by setting.

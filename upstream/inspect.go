@@ -22,6 +22,9 @@ type Abilities struct {
 	// Expunges: it removes a message for good (UIDPLUS). Otherwise one is moved
 	// to the trash, or, without Moves, flagged \Deleted.
 	Expunges bool
+	// ByTrash: what is removed for good goes by way of the folder with \Trash
+	// (Gmail).
+	ByTrash bool
 	// Moves: it moves a message (MOVE).
 	Moves bool
 	// Quotas: it tells how full an account is (QUOTA).

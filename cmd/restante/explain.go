@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,12 +11,10 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/restante-mail/restante/gateway"
-	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/secret"
 )
 
@@ -35,7 +34,8 @@ func explainCommand() *cobra.Command {
 		Long: "Sign in upstream with the user's password, which is asked for (or read from standard input), and tell\n" +
 			"what would be shown and hidden, what QUIT would do, and why. Nothing is touched: neither the mailbox nor\n" +
 			"the state, which may be in use.\n\n" +
-			"With --against another configuration, tell what would be different under --config.",
+			"With --against the configuration in use, tell what would be different under --config: how many messages would\n" +
+			"newly be shown, hidden or removed, and one of each. Both go by the state file of the one in use.",
 		Args: argumentCount(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			password, err := readPassword(c.InOrStdin(), c.ErrOrStderr(), args[0])
@@ -74,54 +74,58 @@ func readPassword(in io.Reader, out io.Writer, user string) (secret.Text, error)
 }
 
 func (o *explainOptions) run(ctx context.Context, out io.Writer, user string, password secret.Text) error {
-	e, err := o.explain(ctx, o.config, user, password)
+	if o.against == "" {
+		e, _, err := o.explain(ctx, o.config, "", user, password)
+		if err != nil {
+			return err
+		}
+		return o.write(out, e)
+	}
+	before, state, err := o.explain(ctx, o.against, "", user, password)
 	if err != nil {
 		return err
 	}
-	if o.against == "" {
-		return o.write(out, e)
-	}
-	before, err := o.explain(ctx, o.against, user, password)
+	e, _, err := o.explain(ctx, o.config, state, user, password)
 	if err != nil {
 		return err
 	}
 	return o.compare(out, before, e)
 }
 
-// explain does so under one configuration.
-func (o *explainOptions) explain(ctx context.Context, path, user string, password secret.Text) (*gateway.Explanation, error) {
+// explain does so under one configuration, by the state file that it names or by
+// another: a new configuration that is tried beside the one in use is to be told
+// what clients did under that.
+func (o *explainOptions) explain(ctx context.Context, path, state, user string, password secret.Text) (*gateway.Explanation, string, error) {
 	c, err := (&accountOptions{config: path}).load()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	client, err := o.address()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if _, err := o.route(c, user, client); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	silent := logrus.New()
-	silent.SetOutput(io.Discard)
-	servers, err := openUpstreams(c, nil, nil, noHooks, silent)
+	state = cmp.Or(state, c.State)
+	servers, err := openUpstreams(c, nil, nil, noHooks, silentLog())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	t, err := tokensBeside(c)
 	if err != nil {
-		return nil, errors.Join(err, servers.closeExcept(nil))
+		return nil, "", errors.Join(err, servers.closeExcept(nil))
 	}
 	defer t.keeper.Close()
 	shared := gateway.NewShared()
-	if c.State != "" {
-		shared.Store = beside{path: c.State}
+	if state != "" {
+		shared.Store = beside{path: state}
 	}
-	g := &gateway.Gateway{Route: routing(c, servers), Accounts: directory(c, accountsOf(shared.Store), nil, t), Shared: shared, Log: silent}
-	e, err := g.Explain(ctx, gateway.Question{
-		Credentials: pop3.Credentials{Mechanism: "USER", User: o.name(user), Secret: password},
-		Client:      client, Listener: o.listener, Retrieved: o.retrieved, Deleted: o.deleted,
-	})
-	return e, errors.Join(err, servers.closeExcept(nil))
+	g := &gateway.Gateway{Route: routing(c, servers), Accounts: directory(c, accountsOf(shared.Store), nil, t), Shared: shared, Log: silentLog()}
+	q := question(o.name(user), password, client, o.listener)
+	q.Retrieved, q.Deleted = o.retrieved, o.deleted
+	e, err := g.Explain(ctx, q)
+	return e, state, errors.Join(err, servers.closeExcept(nil))
 }
 
 func (o *explainOptions) write(out io.Writer, e *gateway.Explanation) error {
@@ -134,6 +138,12 @@ func (o *explainOptions) write(out io.Writer, e *gateway.Explanation) error {
 	}
 	if e.Held {
 		fmt.Fprintln(out, "the account is held: nothing is removed but by a client's DELE")
+	}
+	for _, q := range e.Quota {
+		fmt.Fprintf(out, "quota %s: %d %% full, %d of %d %s\n", printable(q.Root), q.Percent, q.Used, q.Limit, q.Of)
+	}
+	if e.Notice != "" {
+		fmt.Fprintln(out, "notice:", e.Notice)
 	}
 	if e.Alert != "" {
 		fmt.Fprintln(out, "ALERT:", e.Alert)
@@ -188,7 +198,7 @@ func (o *explainOptions) compare(out io.Writer, before, after *gateway.Explanati
 	for _, m := range before.Messages {
 		was[name{m.Folder, m.UID}] = m
 	}
-	var order []*change
+	order := []*change{} // not null in JSON
 	changes := map[string]*change{}
 	note := func(what string, m gateway.Explained) {
 		if changes[what] == nil {
@@ -208,6 +218,9 @@ func (o *explainOptions) compare(out io.Writer, before, after *gateway.Explanati
 		if then := strings.Join(m.Then, "; "); then != strings.Join(old.Then, "; ") {
 			note("at QUIT, newly: "+orNone(then), m)
 		}
+	}
+	if before.Notice != after.Notice {
+		order = append(order, &change{What: "the notice of a full mailbox: " + orNone(after.Notice), Count: 1, Example: "before: " + orNone(before.Notice)})
 	}
 	if o.json {
 		return writeJSON(out, order)
