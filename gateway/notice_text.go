@@ -83,7 +83,7 @@ func noticeText(r Route, q upstream.Quota, now time.Time) string {
 }
 
 func (w noticeWords) body(p policy.Policy, q upstream.Quota) string {
-	used, limit, first := megabytes(q.Used), megabytes(q.Limit), w.octets
+	used, limit, first := amount(q.Used), amount(q.Limit), w.octets
 	if q.Messages {
 		used, limit, first = fmt.Sprint(q.Used), fmt.Sprint(q.Limit), w.messages
 	}
@@ -112,7 +112,17 @@ func folderInWords(a policy.Act) string {
 	return `"` + a.Target + `"`
 }
 
-func megabytes(octets int64) string { return fmt.Sprintf("%.1f MB", float64(octets)/1e6) }
+// amount is in the units that mail programs show.
+func amount(octets int64) string {
+	switch n := float64(octets); {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", n/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", n/1e6)
+	default:
+		return fmt.Sprintf("%.0f kB", n/1e3)
+	}
+}
 
 // addressOf is the user's address, if the name upstream surely is one, and the
 // domain that mail about it comes from.

@@ -192,7 +192,7 @@ func TestNoticeInThai(t *testing.T) {
 		t.Errorf("the subject is %q, %v", subject, err)
 	}
 	body, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, m.Body))
-	if err != nil || !strings.Contains(string(body), "ย้ายไปยังโฟลเดอร์ \"เก่า\"") || !strings.Contains(string(body), "0.0 MB") {
+	if err != nil || !strings.Contains(string(body), "ย้ายไปยังโฟลเดอร์ \"เก่า\"") || !strings.Contains(string(body), "10 kB จาก 11 kB") {
 		t.Errorf("the text is\n%s\n%v", body, err)
 	}
 }
