@@ -18,14 +18,15 @@ const clockSlack = 25 * time.Hour
 // UIDVALIDITY. A date in the future proves nothing.
 func (s *session) another(m *upstream.Message, known *store.Memory) bool {
 	since := max(handled(known), known.Carried) // it was recognised then, whatever date the copy has
-	if since == 0 || m.Arrived.IsZero() || m.Arrived.After(s.gateway.now().Add(clockSlack)) {
+	if since == 0 || m.Arrived.IsZero() {
 		return false
 	}
 	slack := int64(clockSlack / time.Second)
 	if known.Absent != 0 || known.Removed != 0 { // gone once already: less proof is needed
 		slack = 0
 	}
-	return m.Arrived.Unix()-since > slack
+	// The clock comes last: asking it for each of 50,000 messages takes a fifth of a poll.
+	return m.Arrived.Unix()-since > slack && !m.Arrived.After(s.gateway.now().Add(clockSlack))
 }
 
 // handled is the first time that is known of a message; 0 if none is.

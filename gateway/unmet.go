@@ -35,7 +35,7 @@ func (u Unmet) String() string {
 // It touches nothing. An error means that it could not find out.
 func (g *Gateway) Unmet(ctx context.Context, q Question) ([]Unmet, error) {
 	peer := pop3.Peer{ID: "check", Listener: q.Listener, Remote: &net.TCPAddr{IP: q.Client.AsSlice()}}
-	route, login, err := g.lead(peer, q.Credentials)
+	route, login, err := g.lead(ctx, peer, q.Credentials)
 	if err != nil {
 		return nil, err
 	}

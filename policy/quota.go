@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -202,7 +203,10 @@ func (u *update) oldest() (all []int) {
 			all = append(all, i)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b int) int { return u.msgs[a].Arrived.Compare(u.msgs[b].Arrived) })
+	byArrival := func(a, b int) int { return cmp.Or(u.msgs[a].Arrived.Compare(u.msgs[b].Arrived), cmp.Compare(a, b)) }
+	if !slices.IsSortedFunc(all, byArrival) { // as folders usually are
+		slices.SortFunc(all, byArrival)
+	}
 	return all
 }
 

@@ -315,9 +315,16 @@ func BenchmarkDecide(b *testing.B) {
 	p.Newest, p.MaxAge = 90_000, Age(300*day)
 	p.Retain = append(p.Retain, Rule{Since: SinceArrived, After: Age(365 * day), Do: Act{Do: Trash}, Unretrieved: true})
 	s := State{Begun: now.Add(-day), Folders: []Folder{{First: 1000}}, Of: of, Approved: []bool{true, true}}
-	b.ReportAllocs()
-	for b.Loop() {
-		p.View(msgs, &s, now)
-		p.Update(msgs, Session{Retrieved: []int{5}, Deleted: []int{5}}, &s, now)
+	decide := func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			p.View(msgs, &s, now)
+			p.Update(msgs, Session{Retrieved: []int{5}, Deleted: []int{5}}, &s, now)
+		}
 	}
+	b.Run("retention", decide)
+	p.QuotaReclaim, s.Able.Expunges = Reclaim{Above: 90, Do: Act{Do: Expunge}}, true
+	full := upstream.Quota{Root: "q", Used: 1_000_000, Limit: 1_000_000}
+	s.Fill.Folders = []*upstream.FolderQuota{{Roots: []string{"q"}, Limits: []upstream.Quota{full}}}
+	b.Run("retention and reclaim", decide)
 }
