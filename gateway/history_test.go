@@ -97,6 +97,8 @@ func (h *history) anyPolicy() policy.Policy {
 		}),
 		preset("classic", func(p *policy.Policy) { p.DryRun = true }),
 		preset("classic", func(p *policy.Policy) { p.OnRetrieve.Do = policy.Expunge }),
+	}
+	full := []policy.Policy{
 		preset("keep", func(p *policy.Policy) { p.QuotaWarn = 50 }),
 		preset("recent", func(p *policy.Policy) {
 			p.QuotaWarn, p.QuotaReclaim = 60, policy.Reclaim{Above: 70, Do: expunge}
@@ -105,6 +107,10 @@ func (h *history) anyPolicy() policy.Policy {
 			p.QuotaReclaim = policy.Reclaim{Above: 50, Do: policy.Act{Do: policy.Trash}}
 		}),
 	}
+	if _, fills := h.inbox.(nearlyFull); fills && h.rand.IntN(2) == 0 {
+		return full[h.rand.IntN(len(full))]
+	}
+	all = append(all, full...)
 	return all[h.rand.IntN(len(all))]
 }
 
@@ -319,7 +325,8 @@ func (h *history) mayGo(uid uint32, retrieved, deleted []uint32) bool {
 	if slices.Contains(deleted, uid) && removes(h.policy.OnDelete) || slices.Contains(retrieved, uid) && removes(h.policy.OnRetrieve) {
 		return true
 	}
-	if above := int64(h.policy.QuotaReclaim.Above); above > 0 && !h.retrieved[uid].IsZero() && h.fill > above && h.fills > 0 {
+	if above := int64(h.policy.QuotaReclaim.Above); above > 0 && h.fill > above && h.fills > 0 &&
+		(!h.retrieved[uid].IsZero() || slices.Contains(retrieved, uid)) { // in the session itself, too: it has sent QUIT
 		return true
 	}
 	for _, r := range h.policy.Retain {

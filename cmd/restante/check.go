@@ -57,8 +57,8 @@ func checkCommand() *cobra.Command {
 	return c
 }
 
-// checked is what check found out.
-type checked struct {
+// checkResult is what check found out.
+type checkResult struct {
 	Config    string            `json:"config"`
 	Listeners int               `json:"listeners"`
 	Warnings  []string          `json:"warnings,omitempty"`
@@ -101,8 +101,8 @@ func (o *checkOptions) run(c *cobra.Command) error {
 }
 
 // look needs no password.
-func (o *checkOptions) look(ctx context.Context, c *config.Snapshot) *checked {
-	found := &checked{Config: o.config, Listeners: len(c.Listeners)}
+func (o *checkOptions) look(ctx context.Context, c *config.Snapshot) *checkResult {
+	found := &checkResult{Config: o.config, Listeners: len(c.Listeners)}
 	for _, w := range c.Warnings(time.Now()) {
 		found.Warnings = append(found.Warnings, w.Error())
 	}
@@ -143,17 +143,16 @@ func (o *checkOptions) unmet(ctx context.Context, c *config.Snapshot, password s
 	if err != nil {
 		return nil, err
 	}
-	servers, err := openUpstreams(c, nil, nil, noHooks, silentLog())
+	g, done, err := onlooker(c, c.State)
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway.Gateway{Route: routing(c, servers), Shared: gateway.NewShared(), Log: silentLog()}
 	for _, view := range r.Views() {
 		as := accountOptions{view: view}
 		unmet, problem := g.Unmet(ctx, question(as.name(r.Base), password, client, o.listener))
 		all, err = append(all, unmet...), errors.Join(err, problem)
 	}
-	return all, errors.Join(err, servers.closeExcept(nil))
+	return all, errors.Join(err, done())
 }
 
 // question is whose maildrop is looked at.
@@ -161,7 +160,7 @@ func question(user string, password secret.Text, client netip.Addr, listener str
 	return gateway.Question{Credentials: pop3.Credentials{Mechanism: "USER", User: user, Secret: password}, Client: client, Listener: listener}
 }
 
-func (found *checked) write(out io.Writer) {
+func (found *checkResult) write(out io.Writer) {
 	for _, w := range found.Warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
 	}
@@ -183,7 +182,7 @@ func (found *checked) write(out io.Writer) {
 }
 
 // verdict is an error if something is not as it should be.
-func (found *checked) verdict() error {
+func (found *checkResult) verdict() error {
 	var unusable []string
 	for _, u := range found.Upstreams {
 		if u.Error != "" {

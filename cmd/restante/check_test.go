@@ -89,7 +89,7 @@ on_delete = "archive"
 			if (err == nil) != (len(test.want) == 0) {
 				t.Errorf("check: %v", err)
 			}
-			var found checked
+			var found checkResult
 			if i := strings.LastIndex(out, "\n}\n"); i < 0 || json.Unmarshal([]byte(out[strings.Index(out, "{"):i+2]), &found) != nil {
 				t.Fatalf("not JSON:\n%s", out)
 			}
@@ -100,7 +100,7 @@ on_delete = "archive"
 	}
 }
 
-func wantUnmet(t *testing.T, found *checked, view string, want []string) {
+func wantUnmet(t *testing.T, found *checkResult, view string, want []string) {
 	t.Helper()
 	n := 0
 	for _, u := range found.Unmet {

@@ -108,24 +108,14 @@ func (o *explainOptions) explain(ctx context.Context, path, state, user string, 
 		return nil, "", err
 	}
 	state = cmp.Or(state, c.State)
-	servers, err := openUpstreams(c, nil, nil, noHooks, silentLog())
+	g, done, err := onlooker(c, state)
 	if err != nil {
 		return nil, "", err
 	}
-	t, err := tokensBeside(c)
-	if err != nil {
-		return nil, "", errors.Join(err, servers.closeExcept(nil))
-	}
-	defer t.keeper.Close()
-	shared := gateway.NewShared()
-	if state != "" {
-		shared.Store = beside{path: state}
-	}
-	g := &gateway.Gateway{Route: routing(c, servers), Accounts: directory(c, accountsOf(shared.Store), nil, t), Shared: shared, Log: silentLog()}
 	q := question(o.name(user), password, client, o.listener)
 	q.Retrieved, q.Deleted = o.retrieved, o.deleted
 	e, err := g.Explain(ctx, q)
-	return e, state, errors.Join(err, servers.closeExcept(nil))
+	return e, state, errors.Join(err, done())
 }
 
 func (o *explainOptions) write(out io.Writer, e *gateway.Explanation) error {
