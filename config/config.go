@@ -286,6 +286,10 @@ type Limits struct {
 	SignIns int `toml:"sign_ins"`
 	// SessionsPerUser at once, all views together.
 	SessionsPerUser int `toml:"sessions_per_user"`
+	// MessagesPerDay of one mailbox; 0: any number.
+	MessagesPerDay int `toml:"messages_per_day"`
+	// OctetsPerDay of one mailbox; 0: any number.
+	OctetsPerDay policy.Size `toml:"octets_per_day"`
 }
 
 // AdminTable is [admin].

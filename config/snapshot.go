@@ -159,6 +159,10 @@ func (b *builder) checkLimits() {
 	b.count("limits.bad_commands", l.BadCommands, 1, 1000)
 	b.count("limits.sign_ins", l.SignIns, 1, 1000)
 	b.count("limits.sessions_per_user", l.SessionsPerUser, 1, 1_000_000)
+	b.count("limits.messages_per_day", l.MessagesPerDay, 0, 1_000_000_000)
+	if l.OctetsPerDay < 0 {
+		b.addf("limits.octets_per_day", "%v is out of range; write 0 for any number, or a size such as \"5GB\"", l.OctetsPerDay)
+	}
 	b.count("limits.line", l.Line, 255, 64<<10) // RFC 2449 section 4 demands 255
 	b.count("limits.auth_line", l.AuthLine, 512, 1<<20)
 	b.duration("limits.login_time", l.LoginTime, ok.LoginTime)

@@ -46,6 +46,8 @@ type Gateway struct {
 	ReadOnly bool
 	// SessionsPerUser at once, all views of a mailbox together; 0: any number.
 	SessionsPerUser int
+	// Allowance of every mailbox and day.
+	Allowance Allowance
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -103,6 +105,7 @@ type Shared struct {
 	delays  delays
 	heads   heads
 	pauses  backoffs
+	fetched allowances
 	intents sync.Map    // ID → true, of sessions that run
 	ailing  atomic.Bool // the last write of state failed
 	watched sync.Map    // session ID → *transcript that does not know yet whether it is wanted

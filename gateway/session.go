@@ -106,6 +106,9 @@ func (s *session) Open(ctx context.Context, i, lines int) (pop3.Body, error) {
 	if s.isNotice(i) {
 		return s.openNotice(), nil
 	}
+	if err := s.mayFetch(i, lines); err != nil {
+		return nil, err
+	}
 	began := time.Now()
 	r, err := s.mailbox.Open(ctx, s.shown[i].ID, upstream.Part{Lines: lines})
 	if err != nil {

@@ -130,7 +130,8 @@ func (s *service) openMissing(next *config.Snapshot) (map[string]*front, error) 
 // replace cannot fail.
 func (s *service) replace(next *config.Snapshot, made *generation, opened map[string]*front) {
 	backend := &gateway.Gateway{Route: routing(next, made.upstreams), Shared: s.shared, Log: s.log, ReadOnly: next.ReadOnly,
-		Transcripts: made.transcripts.rules, Recorder: s.recorder(next), SessionsPerUser: next.Limits.SessionsPerUser}
+		Transcripts: made.transcripts.rules, Recorder: s.recorder(next), SessionsPerUser: next.Limits.SessionsPerUser,
+		Allowance: gateway.Allowance{Messages: next.Limits.MessagesPerDay, Octets: int64(next.Limits.OctetsPerDay)}}
 	backend.Accounts = directory(next, accountsOf(s.shared.Store), s.signIns, s.tokensFor(next))
 	s.shared.Guard.Set(next.Guard, backend.TellBan)
 	kept := map[string]*front{}
