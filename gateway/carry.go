@@ -150,7 +150,7 @@ func (s *session) keysIn(ctx context.Context, i int, f earlierFolder, msgs []ups
 	for at := begin; at < end; at++ {
 		name := s.plainUIDL(&msgs[at])
 		if f.UIDValidity == 0 && name != "" {
-			all[at] = nameKey(name)
+			all[at] = NameKey(name)
 		} else if key, known := keys[name]; known {
 			all[at] = key
 		}
@@ -170,7 +170,7 @@ func (s *session) earlierKeys(ctx context.Context, i int, f earlierFolder) (map[
 		}
 		keys, formats := make(map[string]uint64, len(entries)), other.formats()
 		for _, e := range entries {
-			keys[cmp.Or(e.UIDL, other.nameIn(i, formats, e.Key))] = e.Key
+			keys[other.called(i, formats, e)] = e.Key
 		}
 		return keys, nil
 	}

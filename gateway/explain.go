@@ -101,13 +101,21 @@ func (s *session) explain(q Question) (*Explanation, error) {
 	e := &Explanation{User: q.Credentials.User, Upstream: s.route.Upstream, Identity: s.route.User, View: s.route.View,
 		Policy: s.route.PolicyName, Expire: s.route.Policy.Expire(s.route.Beside...), Held: s.state().Held, Begun: s.state().Begun,
 		Messages: make([]Explained, len(s.listed))}
-	for i, verdict := range s.route.Policy.View(s.listed, s.state(), s.gateway.now()) {
+	verdicts := s.route.Policy.View(s.listed, s.state(), s.gateway.now())
+	for i := range verdicts {
+		if verdicts[i].Show {
+			s.index = append(s.index, i)
+		}
+	}
+	s.nameDistinctly()
+	number := 0
+	for i, verdict := range verdicts {
 		m := &s.listed[i]
 		e.Messages[i] = Explained{Folder: s.folders[m.ID.Folder].Name, UID: m.ID.UID, UIDL: s.uidl(i), Size: m.Size, Arrived: m.Arrived, Why: verdict.Why}
 		e.Messages[i].recall(s.state(), i)
 		if verdict.Show {
-			s.index = append(s.index, i)
-			e.Messages[i].Number = len(s.index)
+			number++
+			e.Messages[i].Number = number
 		}
 	}
 	for _, n := range slices.Concat(q.Retrieved, q.Deleted) {

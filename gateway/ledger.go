@@ -137,7 +137,7 @@ func (s *session) openFolder(ctx context.Context, i int, msgs []upstream.Message
 	}
 	others := s.otherLives(i)
 	s.chooseFormats(f, highestUID(msgs, i), len(others) > 0)
-	if len(others) > 0 && (came || f.life.Settled == 0) {
+	if len(others) > 0 && (came || f.life.Settled == 0 || s.imports) {
 		return s.recognise(ctx, i, msgs, others)
 	}
 	return nil
@@ -236,6 +236,14 @@ func (o otherLife) formats() (all []naming) {
 func (o otherLife) nameIn(i int, formats []naming, key uint64) string {
 	uid := uint32(key)
 	return formatOf(formats, uid).Of(uidl.Message{UID: uid, UIDValidity: o.UIDValidity, Folder: o.Folder, Other: i > 0})
+}
+
+// called is what an entry's message was called.
+func (o otherLife) called(i int, formats []naming, e store.Entry) string {
+	if e.UIDL != "" {
+		return e.UIDL
+	}
+	return o.nameIn(i, formats, e.Key)
 }
 
 // uniqueHash shortens a server's lasting name; 0 is none.

@@ -203,11 +203,11 @@ func (s *session) keyOf(m *upstream.Message) uint64 {
 	if m.UIDL == "" {
 		return 0
 	}
-	return nameKey(m.UIDL)
+	return NameKey(m.UIDL)
 }
 
-// nameKey is the key of a message whose UIDL is all that names it.
-func nameKey(uidl string) uint64 {
+// NameKey is the key of a message whose UIDL is all that names it.
+func NameKey(uidl string) uint64 {
 	sum := sha256.Sum256([]byte(uidl))
 	return binary.BigEndian.Uint64(sum[:]) | 1
 }

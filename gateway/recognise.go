@@ -28,6 +28,8 @@ type recognition struct {
 	at   []int // of its messages, in msgs
 	// taken are the names of messages whose names are decided.
 	taken map[string]bool
+	// adopted are the earlier messages whose names are taken.
+	adopted int
 	// names of all earlier messages, also of those that are gone.
 	names    map[string]bool
 	old, now []uidl.Known
@@ -110,15 +112,14 @@ func (r *recognition) readOthers(ctx context.Context, others []otherLife) error 
 		}
 		formats := other.formats()
 		for _, e := range entries {
-			name := e.UIDL
-			if name == "" {
-				name = other.nameIn(r.i, formats, e.Key)
-			}
+			name := other.called(r.i, formats, e)
 			if r.names[name] {
 				continue
 			}
 			r.names[name] = true
-			if e.Absent == 0 && !r.taken[name] {
+			if e.Absent == 0 && r.taken[name] {
+				r.adopted++
+			} else if e.Absent == 0 {
 				r.old = append(r.old, uidl.Known{Name: name, Unique: uniqueText(e.Unique), Print: e.Print, Sizes: [2]int64{e.Listed, e.True}})
 			}
 		}
@@ -152,7 +153,9 @@ func (r *recognition) decide() (matched int) {
 	if f.given == nil {
 		f.given = map[uint64]string{}
 	}
-	for n, o := range uidl.Match(r.old, r.now) {
+	matches := uidl.Match(r.old, r.now)
+	r.tell(matches)
+	for n, o := range matches {
 		m := &r.msgs[r.at[n]]
 		e := store.Entry{Key: uint64(m.ID.UID), Print: r.now[n].Print, Unique: uniqueHash(m.Unique), Listed: m.Size}
 		if r.open(m) {

@@ -49,7 +49,7 @@ func rootCommand() *cobra.Command {
 		root.AddCommand(c)
 	}
 	root.AddCommand(stateCommand(), policyCommand(), undeleteCommand(), holdCommand(), sessionsCommand(), statusCommand(), bansCommand())
-	root.AddCommand(accountsCommand(), auditCommand())
+	root.AddCommand(accountsCommand(), auditCommand(), uidlCommand())
 	root.Args = noArguments
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	return root
