@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -158,4 +160,16 @@ func (d *DovecotServer) GenerateFile(size int64) (path string, octets int64) {
 	}
 	d.owner.own(d.t, path)
 	return path, octets
+}
+
+// UIDValidity of a user's folder.
+func (d *DovecotServer) UIDValidity(user, folder string) uint32 {
+	d.t.Helper()
+	text := d.Doveadm("mailbox", "status", "-u", user, "uidvalidity", folder)
+	_, number, _ := strings.Cut(strings.TrimSpace(text), "uidvalidity=")
+	n, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		d.t.Fatalf("doveadm mailbox status: %q", text)
+	}
+	return uint32(n)
 }
