@@ -37,6 +37,13 @@ func copyTo(t *testing.T, d *peertest.DovecotServer, messages [][]byte) {
 	}
 }
 
+// plainPassword is one that every client's configuration can hold.
+const plainPassword = "pa55-of-alice"
+
+func plainAlice() peertest.Option {
+	return peertest.WithUsers(map[string]string{"alice": plainPassword})
+}
+
 // An standing is one whose POP3 clients are to be moved.
 type standing struct {
 	url     string
