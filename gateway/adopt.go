@@ -43,11 +43,11 @@ type Unmatched struct {
 }
 
 // Adopt signs in for a user and gives messages the names that are known of
-// another server. Messages that a client has been told the names of here keep
-// them.
-func (g *Gateway) Adopt(ctx context.Context, q Question) (*Adoption, error) {
+// another server, after learn has learned them for the maildrop. Messages that a
+// client has been told the names of here keep them.
+func (g *Gateway) Adopt(ctx context.Context, q Question, learn func(maildrop string) error) (*Adoption, error) {
 	peer := pop3.Peer{ID: "import", Listener: q.Listener, Remote: &net.TCPAddr{IP: q.Client.AsSlice()}}
-	route, login, err := g.lead(peer, q.Credentials)
+	route, login, err := g.lead(ctx, peer, q.Credentials)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +60,9 @@ func (g *Gateway) Adopt(ctx context.Context, q Question) (*Adoption, error) {
 	s.imports, s.adoption = true, new(Adoption)
 	if s.folders[0].UIDValidity == 0 {
 		return nil, fmt.Errorf("user %q is led to upstream %q, which speaks POP3: its names are passed on, and there is nothing to match", q.Credentials.User, route.Upstream)
+	}
+	if err := learn(s.maildropName()); err != nil {
+		return nil, err
 	}
 	msgs, err := mailbox.Messages(ctx)
 	if err == nil {

@@ -38,9 +38,10 @@ type uidlTarget struct {
 	client   netip.Addr
 	servers  upstreams
 	gateway  *gateway.Gateway
+	release  func() // of tokens
 }
 
-// open makes what signs in by the configuration. close must be called.
+// openTarget makes what signs in by the configuration. close must be called.
 func (o *accountOptions) openTarget() (*uidlTarget, error) {
 	t := &uidlTarget{accountOptions: *o}
 	var err error
@@ -58,13 +59,22 @@ func (o *accountOptions) openTarget() (*uidlTarget, error) {
 	if t.servers, err = openUpstreams(t.snapshot, nil, nil, noHooks, silent); err != nil {
 		return nil, err
 	}
+	tokens, err := tokensBeside(t.snapshot)
+	if err != nil {
+		return nil, errors.Join(err, t.servers.closeExcept(nil))
+	}
+	t.release = tokens.keeper.Close
 	shared := gateway.NewShared()
 	shared.Store = beside{path: t.snapshot.State}
-	t.gateway = &gateway.Gateway{Route: routing(t.snapshot, t.servers), Shared: shared, Log: silent}
+	t.gateway = &gateway.Gateway{Route: routing(t.snapshot, t.servers), Shared: shared, Log: silent,
+		Accounts: directory(t.snapshot, accountsOf(shared.Store), nil, tokens)}
 	return t, nil
 }
 
-func (t *uidlTarget) close() error { return t.servers.closeExcept(nil) }
+func (t *uidlTarget) close() error {
+	t.release()
+	return t.servers.closeExcept(nil)
+}
 
 // maildrops are how the state file knows a user's mailbox, and the one that it
 // succeeds.

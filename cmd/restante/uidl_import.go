@@ -338,28 +338,24 @@ func (o *uidlImportOptions) importOne(ctx context.Context, t *uidlTarget, old *p
 	} else {
 		defer bar.user()
 	}
-	err := learnFrom(ctx, t, old, m, progress)
-	if err == nil {
-		r.Adoption, err = t.gateway.Adopt(ctx, t.question(m.user, m.password))
-	}
+	var err error
+	r.Adoption, err = t.gateway.Adopt(ctx, t.question(m.user, m.password), func(maildrop string) error {
+		return learnFrom(ctx, t, old, m, maildrop, progress)
+	})
 	if err != nil {
-		r.Error = err.Error()
+		r.Adoption, r.Error = nil, err.Error()
 	}
 	return r
 }
 
 // learnFrom reads the POP3 server.
-func learnFrom(ctx context.Context, t *uidlTarget, old *proxy.Upstream, m migrant, progress func(int, int)) error {
-	maildrops, err := t.maildrops(m.user)
-	if err != nil {
-		return err
-	}
+func learnFrom(ctx context.Context, t *uidlTarget, old *proxy.Upstream, m migrant, maildrop string, progress func(int, int)) error {
 	mailbox, err := old.Open(ctx, upstream.Login{User: m.user, Secret: m.from, Session: "import"})
 	if err != nil {
 		return fmt.Errorf("--from: %w", err)
 	}
 	defer mailbox.Close() // without QUIT
-	if _, err = gateway.LearnPOP3(ctx, t.gateway.Shared.Store, maildrops[0], mailbox, time.Now().Unix(), progress); err != nil {
+	if _, err = gateway.LearnPOP3(ctx, t.gateway.Shared.Store, maildrop, mailbox, time.Now().Unix(), progress); err != nil {
 		return fmt.Errorf("--from: %w", err)
 	}
 	return nil
