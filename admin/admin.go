@@ -70,6 +70,7 @@ type Status struct {
 	Reload       Reload        `json:"reload"`
 	Sinks        []Sink        `json:"sinks,omitempty"`
 	Certificates []Certificate `json:"certificates,omitempty"`
+	Providers    []Provider    `json:"providers,omitempty"`
 
 	Connections int `json:"connections"`
 	SignedIn    int `json:"signed_in"`
@@ -130,6 +131,21 @@ type Sink struct {
 	Queued  int    `json:"queued"`  // lines that wait
 	Errors  uint64 `json:"errors"`  // attempts to write that failed
 	Failing bool   `json:"failing"` // the last attempt to write failed
+}
+
+// A Provider gives tokens of OAuth2.
+type Provider struct {
+	Name string `json:"name"`
+	// Given and Failed are requests for tokens since the start.
+	Given  int64 `json:"given"`
+	Failed int64 `json:"failed"`
+	// Of the accounts that wanted a token since the start: how many need
+	// authorization, and for how many the last request failed.
+	Needing int `json:"needing"`
+	Failing int `json:"failing"`
+	// Ends is when the first of their tokens ends; the zero time if there is none.
+	// Those of accounts that nobody polls end, and are replaced at the next poll.
+	Ends time.Time `json:"ends,omitzero"`
 }
 
 // A Certificate is one in use.

@@ -32,6 +32,14 @@ func (s *Status) problems(now time.Time) []string {
 			add("certificate %s expires on %s", c.File, c.NotAfter.Format(time.DateOnly))
 		}
 	}
+	for _, p := range s.Providers {
+		if p.Needing > 0 {
+			add("%d account(s) of provider %s need authorization; restante account list says which", p.Needing, p.Name)
+		}
+		if p.Failing > 0 {
+			add("provider %s gives no tokens for %d account(s); the log says why", p.Name, p.Failing)
+		}
+	}
 	for _, sink := range s.Sinks {
 		if sink.Failing {
 			add("audit sink %s cannot write; the log says why", sink.Name)

@@ -29,8 +29,13 @@ var (
 	descSinkErrors   = description("audit_errors_total", "Attempts to write to the audit trail that failed.", "sink")
 	descSinkQueued   = description("audit_queued", "Lines of the audit trail that wait to be written.", "sink")
 	descSinkFailing  = description("audit_failing", "1 while a sink of the audit trail cannot write.", "sink")
+	descTokens       = description("oauth_tokens_total", "Requests for tokens of OAuth2.", "provider", "result")
+	descNeeding      = description("oauth_needing_authorization", "Accounts that wanted a token, and need authorization first.", "provider")
+	descTokenFailing = description("oauth_failing", "Accounts whose last request for a token failed.", "provider")
+	descTokenEnds    = description("oauth_token_expiry_timestamp_seconds", "When the first of the tokens that are held expires; 0 if none is.", "provider")
 	everyDescription = []*prometheus.Desc{descConnections, descPool, descRead, descAhead, descWasted, descStateOctets,
-		descLoaded, descReloadOK, descExpiry, descSinkWritten, descSinkDropped, descSinkErrors, descSinkQueued, descSinkFailing}
+		descLoaded, descReloadOK, descExpiry, descSinkWritten, descSinkDropped, descSinkErrors, descSinkQueued, descSinkFailing,
+		descTokens, descNeeding, descTokenFailing, descTokenEnds}
 )
 
 // Describe implements prometheus.Collector.
@@ -55,6 +60,9 @@ func (s *scrape) Collect(to chan<- prometheus.Metric) {
 	tell.gauge(descReloadOK, truth(status.Reload.Error == ""))
 	for _, c := range status.Certificates {
 		tell.gauge(descExpiry, seconds(c.NotAfter), c.File)
+	}
+	for _, p := range status.Providers {
+		tell.provider(&p)
 	}
 	for _, sink := range status.Sinks {
 		tell.counter(descSinkWritten, float64(sink.Written), sink.Name)
@@ -101,6 +109,14 @@ func (to reading) upstream(u *Upstream) {
 	to.counter(descRead, float64(u.Read), u.Name)
 	to.counter(descAhead, float64(u.Ahead), u.Name)
 	to.counter(descWasted, float64(u.Wasted), u.Name)
+}
+
+func (to reading) provider(p *Provider) {
+	to.counter(descTokens, float64(p.Given), p.Name, "ok")
+	to.counter(descTokens, float64(p.Failed), p.Name, "failed")
+	to.gauge(descNeeding, float64(p.Needing), p.Name)
+	to.gauge(descTokenFailing, float64(p.Failing), p.Name)
+	to.gauge(descTokenEnds, seconds(p.Ends), p.Name)
 }
 
 func truth(b bool) float64 {

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func (w What) String() string {
 	return [...]string{"refreshed", "failed", "authorization lost", "not kept"}[w]
 }
 
-// Counts add up since the process began.
+// Counts are what happened since the process began.
 type Counts struct{ Refreshed, Failed, Lost, NotKept int64 }
 
 // A Status is how things are with one source.
@@ -53,11 +54,14 @@ type Status struct {
 	Failures int
 }
 
-// Counts are for metrics.
-func (k *Keeper) Counts() Counts {
+// Counts of a provider are for metrics.
+func (k *Keeper) Counts(provider string) Counts {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.counts
+	if c := k.counts[provider]; c != nil {
+		return *c
+	}
+	return Counts{}
 }
 
 // Statuses are those of the sources that were asked in this process, sorted by
@@ -68,7 +72,7 @@ func (k *Keeper) Statuses() []Status {
 		all = append(all, s.status())
 	}
 	slices.SortFunc(all, func(a, b Status) int {
-		return strings.Compare(a.Provider+"\x00"+a.Account, b.Provider+"\x00"+b.Account)
+		return cmp.Or(strings.Compare(a.Provider, b.Provider), strings.Compare(a.Account, b.Account))
 	})
 	return all
 }
@@ -93,13 +97,19 @@ func (s *Source) owner() string {
 // tell counts an event and passes it on.
 func (s *Source) tell(e Event) {
 	e.Provider, e.Account = s.p.Name, s.owner()
-	s.k.mu.Lock()
-	counter := map[What]*int64{
-		Refreshed: &s.k.counts.Refreshed, RefreshFailed: &s.k.counts.Failed, AuthorizationLost: &s.k.counts.Lost, NotKept: &s.k.counts.NotKept,
-	}[e.What]
-	*counter++
-	s.k.mu.Unlock()
+	s.k.count(e)
 	if s.k.o.Event != nil {
 		s.k.o.Event(e)
 	}
+}
+
+func (k *Keeper) count(e Event) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c := k.counts[e.Provider]
+	if c == nil {
+		c = new(Counts)
+		k.counts[e.Provider] = c
+	}
+	*[...]*int64{Refreshed: &c.Refreshed, RefreshFailed: &c.Failed, AuthorizationLost: &c.Lost, NotKept: &c.NotKept}[e.What]++
 }

@@ -30,7 +30,7 @@ type Keeper struct {
 
 	mu      sync.Mutex
 	sources map[string]*Source
-	counts  Counts
+	counts  map[string]*Counts // by provider
 	flights sync.WaitGroup
 	closed  bool
 }
@@ -40,7 +40,7 @@ func New(o Options) *Keeper {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	k := &Keeper{o: o, holder: rand.Text(), sources: map[string]*Source{}, after: time.After}
+	k := &Keeper{o: o, holder: rand.Text(), sources: map[string]*Source{}, counts: map[string]*Counts{}, after: time.After}
 	k.ctx, k.stop = context.WithCancel(context.Background())
 	return k
 }
@@ -90,7 +90,7 @@ func (k *Keeper) Close() {
 	}
 }
 
-var errClosed = errors.New("Restante is stopping")
+var errClosed = errors.New("tokens are not given any more: the process is stopping")
 
 // fly begins a flight, which Close waits for.
 func (k *Keeper) fly(work func(context.Context)) error {

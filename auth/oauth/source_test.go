@@ -142,7 +142,7 @@ func TestAuthorizationLost(t *testing.T) {
 	if kept, err := d.vault.Load(bounded(t), "alice"); err != nil || kept.Needs == "" {
 		t.Errorf("kept: %+v, %v", kept, err)
 	}
-	if all := d.keeper.Statuses(); len(all) != 1 || all[0].Needs == "" || all[0].Account != "alice" || d.keeper.Counts().Lost != 1 {
+	if all := d.keeper.Statuses(); len(all) != 1 || all[0].Needs == "" || all[0].Account != "alice" || d.keeper.Counts("test").Lost != 1 {
 		t.Errorf("statuses: %+v", all)
 	}
 	d.consent(p, "alice")

@@ -52,7 +52,7 @@ func parseScrape(t *testing.T, text string) exposed {
 // eventful makes the service do all that there is a metric for.
 func eventful(t *testing.T) (w *watched, scraped string) {
 	t.Helper()
-	w = watch(t, "[admin]\nlisten = \"127.0.0.1:0\"\n[[route]]\npolicy = \"keep\"\nviews = [\"dry\"]\nview_policy = { dry = \"p\" }\n[policy.p]\ndry_run = true\n[limits]\nbad_commands = 1\n[audit]\nfile = \"audit.jsonl\"\n")
+	w = watch(t, "[admin]\nlisten = \"127.0.0.1:0\"\n[[route]]\npolicy = \"keep\"\nviews = [\"dry\"]\nview_policy = { dry = \"p\" }\n[policy.p]\ndry_run = true\n[limits]\nbad_commands = 1\n[audit]\nfile = \"audit.jsonl\"\n[oauth.id]\nissuer = \"https://id.example.com\"\nclient_id = \"x\"\n")
 	poll(t, w, "alice")
 	poll(t, w, "alice+dry")
 	badPassword(t, w.client(t))

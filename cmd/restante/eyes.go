@@ -115,6 +115,7 @@ func (s *service) status() admin.Status {
 		opened := now.generations[len(now.generations)-1].upstreams[u.Name]
 		status.Upstreams = append(status.Upstreams, upstreamStatus(u, opened))
 	}
+	status.Providers = s.providerStatus(now.snapshot)
 	for _, c := range now.snapshot.Certificates() {
 		status.Certificates = append(status.Certificates, admin.Certificate{File: c.File, NotAfter: c.NotAfter})
 	}

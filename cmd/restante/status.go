@@ -62,6 +62,9 @@ func writeStatus(out io.Writer, s *admin.Status, now time.Time) error {
 	for _, c := range s.Certificates {
 		fmt.Fprintf(w, "certificate\t%s, until %s\n", printable(c.File), c.NotAfter.Format(time.DateOnly))
 	}
+	for _, p := range s.Providers {
+		fmt.Fprintf(w, "provider\t%s, %d token(s) given, %d failure(s), %d account(s) need authorization\n", p.Name, p.Given, p.Failed, p.Needing)
+	}
 	for _, sink := range s.Sinks {
 		fmt.Fprintf(w, "audit sink\t%s, %d line(s), %d dropped, %d waiting\n", sink.Name, sink.Written, sink.Dropped, sink.Queued)
 	}
