@@ -80,7 +80,7 @@ func gauge(name, help string, labels ...string) *prometheus.GaugeVec {
 
 // Verbs and results of commands, as package pop3 names them.
 var (
-	commandVerbs   = []string{"APOP", "AUTH", "CAPA", "DELE", "LANG", "LAST", "LIST", "NOOP", "PASS", "QUIT", "RETR", "RSET", "STAT", "STLS", "TOP", "UIDL", "USER", "UTF8", "other"}
+	commandVerbs   = []string{"APOP", "AUTH", "CAPA", "DELE", "LAST", "LIST", "NOOP", "PASS", "QUIT", "RETR", "RSET", "STAT", "STLS", "TOP", "UIDL", "USER", "other"}
 	commandResults = []string{"ok", "err", "lost"}
 )
 
@@ -96,14 +96,16 @@ func everyCommand(v *prometheus.HistogramVec) map[commandKey]prometheus.Observer
 	return all
 }
 
-// Command counts a command. A verb or result that is not known counts as
-// "other".
+// Command counts a command: result is ok, err or lost. A verb that is not known
+// counts as "other".
 func (m *Metrics) Command(verb, result string, took time.Duration) {
 	o := m.commands[commandKey{verb, result}]
 	if o == nil {
-		o = m.commands[commandKey{"other", commandResults[0]}]
+		o = m.commands[commandKey{"other", result}]
 	}
-	o.Observe(took.Seconds())
+	if o != nil {
+		o.Observe(took.Seconds())
+	}
 }
 
 // Dialed counts a try to connect to an upstream.

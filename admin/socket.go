@@ -37,7 +37,7 @@ func ListenSocket(path string) (net.Listener, error) {
 // takes it from the socket's own, as Linux does; else right afterwards.
 func bind(path string) (net.Listener, error) {
 	private := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), socketMode) })
+		return c.Control(makePrivate)
 	}}
 	l, err := private.Listen(context.Background(), "unix", path)
 	if err != nil {
