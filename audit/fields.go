@@ -52,6 +52,10 @@ type Fields struct {
 	Limit     any     `json:"limit"` // a setting's name, or octets
 	Action    string  `json:"action"`
 	Actor     string  `json:"actor"`
+	Program   string  `json:"program"`
+	Reason    string  `json:"reason"`
+	Lifted    bool    `json:"lifted"`
+	Percent   int     `json:"percent"`
 	Lines     int     `json:"lines"`
 	Messages  int     `json:"messages"`
 	Hidden    int     `json:"hidden"`

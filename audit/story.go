@@ -26,7 +26,7 @@ var tellers = map[string]func(*Fields) string{
 		return fmt.Sprintf("retrieves %s: %d octets, %s%s%s", f.which(), f.Octets, f.howMuch(), f.about(), f.because())
 	},
 	string(KindTop): func(f *Fields) string {
-		return fmt.Sprintf("looks at %s: header and %d lines, %d octets", f.which(), f.Lines, f.Octets)
+		return fmt.Sprintf("looks at %s: header and up to %d lines, %d octets", f.which(), f.Lines, f.Octets)
 	},
 	string(KindDelete): func(f *Fields) string { return fmt.Sprintf("deletes %s", f.which()) },
 	string(KindDecision): func(f *Fields) string {
@@ -40,6 +40,11 @@ var tellers = map[string]func(*Fields) string{
 	string(KindTranscript): func(f *Fields) string { return "a transcript is written" + f.because() },
 	string(KindAdmin): func(f *Fields) string {
 		return fmt.Sprintf("%s does %s %s%s", f.Actor, f.Action, f.account(), f.because())
+	},
+	string(KindStarted): func(f *Fields) string { return "Restante " + f.Program + " starts" },
+	string(KindBan):     (*Fields).tellBan,
+	string(KindQuota): func(f *Fields) string {
+		return fmt.Sprintf("the mailbox is full to %d %%: %s, %d messages%s", f.Percent, f.Action, f.Messages, f.because())
 	},
 	string(KindSessionEnded): (*Fields).tellEnd,
 }
@@ -73,6 +78,13 @@ func (f *Fields) tellEnd() string {
 		text += fmt.Sprintf(", %d changed upstream, %d failed", f.Changed, f.Failed)
 	}
 	return text + f.because()
+}
+
+func (f *Fields) tellBan() string {
+	if f.Lifted {
+		return "is not refused any more" + f.because()
+	}
+	return fmt.Sprintf("is refused for %.0f s", f.Seconds) + f.because()
 }
 
 // which names a message.
@@ -112,7 +124,7 @@ func (f *Fields) about() string {
 func (f *Fields) doing() string { return strings.TrimSpace(f.Do + " " + f.Target) }
 
 func (f *Fields) because() string {
-	for _, text := range []string{f.Error, f.Detail} {
+	for _, text := range []string{f.Error, f.Detail, f.Reason} {
 		if text != "" {
 			return ": " + text
 		}

@@ -35,9 +35,11 @@ type Sum struct {
 // maxSums bounds memory. What comes from more goes into one sum of others.
 const maxSums = 100_000
 
-// Add counts a line. Who is "" where the tally is not to tell them apart.
+// Add counts a line, of each user, of each client or of each user at a client.
 func (t *Tally) Add(f *Fields, byUser, byClient bool) {
-	if f.Client == "" && f.account() == "" {
+	switch Kind(f.Event) {
+	case KindSignIn, KindRetrieval, KindTop, KindDelete, KindOutcome, KindLimit:
+	default:
 		return
 	}
 	var key tallyKey
