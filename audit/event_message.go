@@ -40,7 +40,6 @@ type Top struct {
 	Message
 	Lines   int     `json:"lines"` // of the body, that were asked for
 	Octets  int64   `json:"octets"`
-	Sent    bool    `json:"sent"`
 	Seconds float64 `json:"seconds"`
 }
 
@@ -168,7 +167,6 @@ func (e *Top) fields(l *line) {
 	e.Message.fields(l)
 	l.number("lines", int64(e.Lines))
 	l.number("octets", e.Octets)
-	l.truth("sent", e.Sent)
 	l.seconds("seconds", e.Seconds)
 }
 

@@ -29,6 +29,16 @@ type AuditTable struct {
 	CheckpointLines int `toml:"checkpoint_lines"`
 	// CheckpointTime is after how much time one is written, if there were lines.
 	CheckpointTime Duration `toml:"checkpoint_time"`
+	// User says what becomes of users' names: keep, drop or hash.
+	User string `toml:"user"`
+	// Client says what becomes of clients' addresses.
+	Client string `toml:"client"`
+	// From says what becomes of messages' senders.
+	From string `toml:"from"`
+	// Subject says what becomes of messages' subjects.
+	Subject string `toml:"subject"`
+	// PrivacyKey is the file with the key of the hashes.
+	PrivacyKey string `toml:"privacy_key"`
 	// Sinks are where the trail goes.
 	Sinks []AuditSinkTable `toml:"sink"`
 }
@@ -108,12 +118,15 @@ type Audit struct {
 	Sinks []audit.Settings
 	// Keys are the public keys that checkpoints may be signed with.
 	Keys audit.Verifier
+	// Privacy is what the trail may say of people.
+	Privacy audit.Privacy
 }
 
 func (b *builder) buildAudit() *Audit {
 	t := &b.Config.Audit
 	a := &Audit{Instance: t.Instance, Keys: audit.Verifier{}}
 	b.checkName("audit.instance", t.Instance)
+	a.Privacy = b.auditPrivacy(t)
 	b.count("audit.checkpoint_lines", t.CheckpointLines, 1, 1_000_000)
 	b.duration("audit.checkpoint_time", t.CheckpointTime, Defaults().Audit.CheckpointTime)
 	signer := b.auditKeys(t, a.Keys)
@@ -349,7 +362,7 @@ func (b *builder) auditNames(a *Audit) {
 // resolve makes the names of files relative to the folder of the file that has
 // them.
 func (t *AuditTable) resolve(fix func(*string), set places) {
-	for path, name := range map[string]*string{"audit.file": &t.File, "audit.key": &t.Key} {
+	for path, name := range map[string]*string{"audit.file": &t.File, "audit.key": &t.Key, "audit.privacy_key": &t.PrivacyKey} {
 		if _, here := set[path]; here {
 			fix(name)
 		}

@@ -47,8 +47,9 @@ func Defaults() *Config {
 		Guard: defaultGuard(),
 		Log:   Log{Level: "info", Format: "text"},
 		// A minute is what nobody can prove after a crash, or lose in a search
-		// for a change; a signature takes 30 microseconds.
-		Audit: AuditTable{CheckpointLines: 1000, CheckpointTime: Duration{time.Minute}},
+		// for a change; a signature takes 30 microseconds. Who it was is what the
+		// trail is for; what was written is nobody's business.
+		Audit: AuditTable{CheckpointLines: 1000, CheckpointTime: Duration{time.Minute}, User: "keep", Client: "keep", From: "keep", Subject: "drop"},
 		// A client that cannot delete asks for everything again; one that is
 		// refused comes back later.
 		StateFailure: "refuse",

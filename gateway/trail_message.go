@@ -75,7 +75,7 @@ func (o *observed) Done(d pop3.Delivery) {
 	s.nameMessage(s.index[o.index], o.header.messageID)
 	about := s.message(s.index[o.index])
 	if !o.whole {
-		s.gateway.Recorder.Record(&audit.Top{Header: s.header(), Message: about, Lines: o.lines, Octets: d.Octets, Sent: d.Whole, Seconds: o.seconds})
+		s.gateway.Recorder.Record(&audit.Top{Header: s.header(), Message: about, Lines: o.lines, Octets: d.Octets, Seconds: o.seconds})
 		return
 	}
 	e := &audit.Retrieval{Header: s.header(), Message: about, From: o.header.from, Subject: o.header.subject,

@@ -17,7 +17,7 @@ func (b *tallied) Done(d pop3.Delivery) {
 	b.body.Done(d)
 	s := b.session
 	if !b.whole {
-		s.gateway.Recorder.Record(&audit.Top{Header: s.header(), Lines: b.lines, Octets: d.Octets, Sent: d.Whole})
+		s.gateway.Recorder.Record(&audit.Top{Header: s.header(), Lines: b.lines, Octets: d.Octets})
 		return
 	}
 	s.gateway.Recorder.Record(&audit.Retrieval{Header: s.header(), Octets: d.Octets, Sent: d.Whole, Complete: d.Proven})

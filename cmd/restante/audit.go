@@ -39,21 +39,24 @@ func (o *trailOptions) flags(c *cobra.Command) {
 type source struct {
 	files []string
 	state string
-	// audit is what the configuration says; nil if files were named.
+	// audit is what the configuration says; nil if none was named.
 	audit *config.Audit
 }
 
 // find returns the source of a search: the files that are named, else the state
 // file if lines are kept there, else the files.
 func (o *trailOptions) find(files []string, command string) (source, error) {
-	if len(files) > 0 {
+	if len(files) > 0 && o.config == "" {
 		return source{files: files}, nil
 	}
 	c, err := o.load(command)
 	if err != nil {
 		return source{}, err
 	}
-	s := source{audit: c.Audit}
+	s := source{audit: c.Audit, files: files}
+	if len(files) > 0 {
+		return s, nil
+	}
 	for _, sink := range c.Audit.Sinks {
 		switch sink.To {
 		case audit.ToState:
@@ -90,6 +93,9 @@ func (o *trailOptions) load(command string) (*config.Snapshot, error) {
 
 // search gives what fits to each, and tells on stderr what it could not read.
 func (s source) search(ctx context.Context, q *audit.Query, each func(audit.Hit) error) error {
+	if s.audit != nil {
+		q.Privacy = s.audit.Privacy
+	}
 	if s.state != "" {
 		return s.searchState(ctx, q, each)
 	}

@@ -27,7 +27,7 @@ func (s *service) prepareTrail(next *config.Snapshot) (*audit.Change, error) {
 // useTrail replaces the sinks. Those that are left out have written what they
 // had.
 func (s *service) useTrail(change *audit.Change, next *config.Snapshot) {
-	if err := change.Make(&audit.Encoder{Instance: next.Audit.Instance}); err != nil {
+	if err := change.Make(&audit.Encoder{Instance: next.Audit.Instance, Privacy: next.Audit.Privacy}); err != nil {
 		s.log.WithError(err).Error("audit trail")
 	}
 }
