@@ -17,6 +17,7 @@ import (
 // in folders that have others now, and adds it to what is remembered.
 func (s *session) carry(ctx context.Context, msgs []upstream.Message) error {
 	m := s.memory
+	m.undo = nil
 	m.carried = make([][]store.Memory, len(s.folders))
 	if s.ledger == nil {
 		return nil
@@ -98,7 +99,8 @@ func (m *memory) adopt(folder upstream.Folder, carried []store.Memory) {
 }
 
 // carryFolder returns what the listed messages of a folder bring along, under
-// their new keys.
+// their new keys. What counts is the last life that a message was in: what was
+// undeleted there must not be hidden again.
 func (s *session) carryFolder(ctx context.Context, i int, msgs []upstream.Message, earlier []earlierFolder) (carried []store.Memory, err error) {
 	found := map[int]store.Memory{} // by index into msgs
 	for _, f := range earlier {
@@ -110,13 +112,16 @@ func (s *session) carryFolder(ctx context.Context, i int, msgs []upstream.Messag
 		for _, memory := range f.Memories {
 			memories[memory.Key] = memory
 		}
+		s.carryUndo(i, f, keys, msgs)
 		for at, key := range keys {
 			memory, known := memories[key]
 			if s.leftOut(f, key) {
 				memory.Hidden, known = cmp.Or(memory.Hidden, s.gateway.now().Unix()), true
 			}
 			if known {
-				found[at] = found[at].Merge(memory)
+				found[at] = memory
+			} else if f.UIDValidity != 0 { // it was there, and nothing was remembered of it any more
+				delete(found, at)
 			}
 		}
 	}
@@ -127,6 +132,27 @@ func (s *session) carryFolder(ctx context.Context, i int, msgs []upstream.Messag
 	}
 	slices.SortFunc(carried, func(a, b store.Memory) int { return cmp.Compare(a.Key, b.Key) })
 	return carried, nil
+}
+
+// carryUndo puts what the last session did into the words of now, so that it can
+// be undone.
+func (s *session) carryUndo(i int, f earlierFolder, keys map[int]uint64, msgs []upstream.Message) {
+	m, folder := s.memory, s.folders[i]
+	if f.maildrop != m.key.Maildrop || len(m.view.Undo) == 0 {
+		return
+	}
+	if m.undo == nil {
+		m.undo = slices.Clone(m.view.Undo)
+	}
+	now := make(map[uint64]uint64, len(keys))
+	for at, key := range keys {
+		now[key] = s.keyOf(&msgs[at])
+	}
+	for n, deed := range m.view.Undo {
+		if key := now[deed.Key]; key != 0 && deed.Folder == f.Name && deed.UIDValidity == f.UIDValidity {
+			m.undo[n].Folder, m.undo[n].UIDValidity, m.undo[n].Key = folder.Name, folder.UIDValidity, key
+		}
+	}
 }
 
 // leftOut tells whether a message was out of the view's sight for ever, by its
@@ -186,6 +212,7 @@ func (s *session) learnCarried() {
 			m.news = true
 		}
 	}
+	m.learned.Undo = m.undo
 }
 
 // hasCarried tells whether anything was.

@@ -70,7 +70,7 @@ func (s *session) notePassed(t *tapped, i int, octets int64) {
 // before anything is asked.
 func (s *session) keepLedger() {
 	l := s.ledger
-	if l == nil || s.looksOnly || s.gateway.Shared.ailing.Load() {
+	if l == nil || !l.listed || s.looksOnly || s.gateway.Shared.ailing.Load() {
 		return
 	}
 	for i, f := range l.folders {

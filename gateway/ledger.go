@@ -22,6 +22,9 @@ type ledger struct {
 	lives, before []store.Life
 	// prints are what passed by, by index into the listing.
 	prints map[int]passed
+	// listed: the session has all messages of the folders. Otherwise none of
+	// them is known to be missing.
+	listed bool
 }
 
 // passed is what a message that passed by taught.

@@ -531,6 +531,74 @@ func TestLedgerForgets(t *testing.T) {
 	visit(false, true, false)
 }
 
+// What the last session hid can be undone under other UIDs.
+func TestUndeleteAfterUIDValidityChanged(t *testing.T) {
+	for _, visits := range []bool{false, true} {
+		server, inbox := memory(t, posts(0, 4))
+		state := stateFile(t)
+		h := &house{t: t, state: state, route: keepHiding}
+		before := h.names(server)
+		h.session(server, func(c *pop3.Client) { dele(t, c, 2) })
+		inbox.Remove(inbox.Messages()[0].UID)
+		inbox.Renumber()
+		if visits {
+			h.session(server, func(c *pop3.Client) {})
+		}
+		info, err := state.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := store.Undelete(t.Context(), info.Path, store.ViewKey{Maildrop: gateway.Maildrop("test", "alice")})
+		if err != nil || len(u.Shown) != 1 {
+			t.Fatalf("%+v, %v", u, err)
+		}
+		after := h.names(server)
+		if name := after[string(post(1))]; name == "" || name == before[string(post(1))] {
+			t.Errorf("visited before: %v: the undeleted message is called %q, and was %q", visits, name, before[string(post(1))])
+		}
+		inbox.Renumber()
+		wantKept(t, after, h.names(server), 0, 0)
+	}
+}
+
+// A session that could not list does not know that anything is missing.
+func TestFailedListingForgetsNothing(t *testing.T) {
+	server, _ := memory(t, posts(0, 4))
+	state := stateFile(t)
+	h := &house{t: t, state: state, route: keepHiding, now: time.Now()}
+	before := h.names(server)
+	h.now = h.now.Add(48 * time.Hour)
+	h.state = &noView{Store: state}
+	if err := h.try(server, nil); err == nil {
+		t.Error("the maildrop was listed without its state")
+	}
+	h.state = state
+	wantKept(t, before, h.names(server), 0, 0)
+	entries, err := state.Entries(t.Context(), store.FolderKey{Maildrop: gateway.Maildrop("test", "alice"), Folder: "INBOX", UIDValidity: 1})
+	if err != nil || len(entries) != 4 || slices.ContainsFunc(entries, func(e store.Entry) bool { return e.Absent != 0 }) {
+		t.Errorf("%+v, %v", entries, err)
+	}
+}
+
+// noView reads the view once.
+type noView struct {
+	store.Store
+	reads int
+}
+
+func (n *noView) View(ctx context.Context, key store.ViewKey) (store.View, error) {
+	if n.reads++; n.reads == 1 {
+		v, err := n.Store.View(ctx, key)
+		for i := range v.Folders {
+			for j := range v.Folders[i].Memories {
+				v.Folders[i].Memories[j].Wish = "nonsense" // so that the listing fails
+			}
+		}
+		return v, err
+	}
+	return store.View{}, errDisk
+}
+
 // Whatever becomes of the mailbox: what is not the very message that the client
 // deleted is never hidden, names are never given twice, and what nothing else
 // resembles keeps its name and stays hidden.

@@ -25,8 +25,11 @@ type memory struct {
 	// brought along from other UIDs, by folder.
 	before  store.View
 	carried [][]store.Memory
-	state   policy.State
-	lives   []uint32 // of each listed message; nil if none was undeleted or reborn
+	// undo is what the last session did, under the keys of now; nil if these
+	// are the same.
+	undo  []store.Deed
+	state policy.State
+	lives []uint32 // of each listed message; nil if none was undeleted or reborn
 	// reborn are listed messages under whose names others are remembered.
 	reborn []int
 	// readOnly: what cannot be remembered is not done.

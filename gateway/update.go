@@ -197,7 +197,7 @@ func (s *session) conclude(ctx context.Context, plan policy.Plan, results []upst
 func (s *session) outcome(plan policy.Plan, results []upstream.Result) store.Changes {
 	c := s.memory.learned
 	c.At = s.gateway.now().Unix()
-	c.Folders = slices.Clone(c.Folders)
+	c.Folders, c.Undo = slices.Clone(c.Folders), nil // what an earlier session did is undone no more
 	failed, ends := s.ends(plan, results)
 	for _, f := range plan.Facts {
 		if failed[f.Index] {
@@ -228,6 +228,9 @@ func (s *session) outcome(plan policy.Plan, results []upstream.Result) store.Cha
 			}
 			c.Undo = append(c.Undo, deed)
 		}
+	}
+	if c.Undo == nil {
+		c.Undo = s.memory.learned.Undo // but if this one did nothing
 	}
 	return c
 }

@@ -32,6 +32,9 @@ func (s *session) look(ctx context.Context, msgs []upstream.Message) error {
 		}
 	}
 	s.nameDistinctly()
+	if s.ledger != nil {
+		s.ledger.listed = true
+	}
 	if s.memory == nil {
 		return nil
 	}
