@@ -29,6 +29,8 @@ type Account struct {
 	Secrets []Secret `json:"secrets,omitempty"`
 	// Upstream is how to sign in for it.
 	Upstream Identity `json:"upstream,omitzero"`
+	// Language is the one that its user reads; "" is the policy's.
+	Language string `json:"language,omitempty"`
 }
 
 // A Secret opens an account, within the bounds that it names.
@@ -147,6 +149,9 @@ func (a *Account) Check() error {
 	}
 	if err := a.CheckCosts(); err != nil {
 		return err
+	}
+	if !slices.Contains([]string{"", "en", "th"}, a.Language) {
+		return fmt.Errorf("the language %q is not known; use en or th", a.Language)
 	}
 	return a.Upstream.Check()
 }

@@ -25,6 +25,8 @@ type AccountTable struct {
 	Name string `toml:"name"`
 	// Disabled accounts cannot sign in.
 	Disabled bool `toml:"disabled"`
+	// Language is the one that its user reads; left out: the policy's.
+	Language string `toml:"language"`
 	// Method is how to sign in upstream: password, master, oauth2 or external;
 	// left out: as the upstream's master user.
 	Method string `toml:"method"`
@@ -86,7 +88,7 @@ func (b *builder) buildAccounts() {
 }
 
 func (b *builder) buildAccount(path string, t *AccountTable) auth.Account {
-	a := auth.Account{Name: t.Name, Disabled: t.Disabled, Upstream: auth.Identity{
+	a := auth.Account{Name: t.Name, Disabled: t.Disabled, Language: t.Language, Upstream: auth.Identity{
 		Method: auth.Method(t.Method), User: t.User, ActAs: t.ActAs, Sealed: t.Password, Provider: t.Provider, Grant: t.Grant}}
 	for i := range t.Secrets {
 		a.Secrets = append(a.Secrets, b.buildSecret(element(child(path, "secret"), i), &t.Secrets[i]))

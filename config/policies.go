@@ -32,6 +32,16 @@ func (b *builder) policyProblem(path string, err error) {
 	b.addf(child(path, key), "%s", text)
 }
 
+// Rules are the hashes of the rules of retention of all Policies.
+func (s *Snapshot) Rules() (all []string) {
+	for _, p := range s.Policies() {
+		for _, r := range p.Policy.Retain {
+			all = append(all, r.Hash(p.Name))
+		}
+	}
+	return all
+}
+
 // each takes joined errors apart.
 func each(err error) []error {
 	if err == nil {
@@ -116,13 +126,23 @@ type NamedPolicy struct {
 	Policy policy.Policy
 }
 
-// Policies are those that are in use, by name.
+// Policies are those that are in use, by name: of routes, of views, and of the
+// file, for the secret of an account may name any of those.
 func (s *Snapshot) Policies() []NamedPolicy {
 	byName := map[string]policy.Policy{}
 	for _, r := range s.routes {
 		byName[r.PolicyName] = r.Policy
 		for _, view := range r.views.policy {
 			byName[view.PolicyName] = view.Policy
+		}
+	}
+	for name, p := range s.policies {
+		_, preset := policy.Preset(name)
+		named := slices.ContainsFunc(s.Accounts, func(a auth.Account) bool {
+			return slices.ContainsFunc(a.Secrets, func(k auth.Secret) bool { return k.Policy == name })
+		})
+		if !preset || named {
+			byName[name] = p
 		}
 	}
 	var all []NamedPolicy

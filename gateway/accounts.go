@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -87,6 +88,7 @@ func (g *Gateway) leadAccount(ctx context.Context, peer pop3.Peer, cred pop3.Cre
 	}
 	if err == nil {
 		route, err = narrow(route, grant.Secret)
+		route.Policy.Language = cmp.Or(grant.Account.Language, route.Policy.Language)
 	}
 	var proof auth.Proof
 	if err == nil {

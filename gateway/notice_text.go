@@ -53,10 +53,10 @@ var notices = map[string]noticeWords{
 // clients.
 func noticeText(r Route, q upstream.Quota, now time.Time) string {
 	language := r.Policy.Language
-	if language == "" {
-		language = "en"
+	words, known := notices[language]
+	if !known {
+		language, words = "en", notices["en"]
 	}
-	words := notices[language]
 	var b strings.Builder
 	field := func(name, value string) { b.WriteString(name + ": " + value + "\r\n") }
 	address, domain := addressOf(r.User)

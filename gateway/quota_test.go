@@ -7,6 +7,8 @@ import (
 	"io"
 	"mime"
 	"net/mail"
+	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +16,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/restante-mail/restante/auth"
+	"github.com/restante-mail/restante/gateway"
 	"github.com/restante-mail/restante/memimap"
 	"github.com/restante-mail/restante/peertest"
 	"github.com/restante-mail/restante/policy"
@@ -406,3 +410,79 @@ plugin {
   quota2_rule = *:storage=10M
 }
 `
+
+// TestNoticeInTheAccountsLanguage, whatever the policy says.
+func TestNoticeInTheAccountsLanguage(t *testing.T) {
+	server, account := limited(t, 10)
+	account.SetQuota("User quota", 11<<10)
+	keys := auth.NewKeyring(filepath.Join(t.TempDir(), "key"))
+	held, err := keys.Seal(user, auth.UpstreamPurpose, secret.New(password))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := preset("keep", func(p *policy.Policy) { p.QuotaWarn, p.Language = 50, "en" })
+	g := remembering(server, stateFile(t), &p)
+	g.Accounts = auth.NewDirectory([]auth.Account{{Name: user, Language: "th", Secrets: []auth.Secret{{Label: "main", Hash: auth.HashPassword(secret.New("own"), "")}},
+		Upstream: auth.Identity{Method: auth.ByPassword, User: user, Sealed: held}}})
+	g.Accounts.Keys = keys
+	route := g.Route
+	g.Route = func(name string, client netip.Addr, listener string) (gateway.Route, error) {
+		r, err := route(name, client, listener)
+		r.Base, r.Accounts = name, auth.UseOnly
+		return r, err
+	}
+	c := connect(t, front(t, g))
+	if err := c.Login(t.Context(), user, secret.New("own")); err != nil {
+		t.Fatal(err)
+	}
+	if _, text, _ := warning(t, c); !strings.Contains(text, "Content-Language: th\r\n") {
+		t.Errorf("the notice is\n%s", text)
+	}
+	quit(t, c)
+}
+
+// TestDryRunWritesNothing, neither upstream nor in the state, and says what it
+// would do.
+func TestDryRunWritesNothing(t *testing.T) {
+	server, account := limited(t, 10, 10)
+	account.SetQuota("User quota", 20<<10)
+	state := stateFile(t)
+	p := preset("keep", func(p *policy.Policy) {
+		p.DryRun, p.QuotaWarn, p.Newest, p.FromNowOn = true, 50, 1, true
+		p.Retain = []policy.Rule{{Since: policy.SinceArrived, After: policy.Age(time.Hour), Do: policy.Act{Do: policy.Expunge}, Unretrieved: true}}
+	})
+	g := remembering(server, state, &p)
+	var log bytes.Buffer
+	logger := logrus.New()
+	logger.SetOutput(&log)
+	g.Log = logger
+	address := front(t, g)
+	for range 2 {
+		c := signIn(t, address)
+		if got := uidls(t, c); len(got) != 0 {
+			t.Errorf("%v are shown; each sign-in is the first", got)
+		}
+		quit(t, c)
+		p.FromNowOn = false
+		c = signIn(t, address)
+		if got := uidls(t, c); len(got) != 1 {
+			t.Errorf("%v are shown, want the newest, and no notice", got)
+		}
+		retrieve(t, c, 1)
+		dele(t, c, 1)
+		quit(t, c)
+		p.FromNowOn = true
+	}
+	quit(t, signIn(t, address))
+	if n := state.writes.Load(); n != 0 {
+		t.Errorf("%d transactions", n)
+	}
+	if got := flags(account.Mailbox("INBOX")); !slices.Equal(got, []string{"", ""}) {
+		t.Errorf("flags are %q", got)
+	}
+	for _, want := range []string{"dry_run: nothing is changed upstream, and nothing is remembered", "would_hide=1", "not done: dry_run"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%q is not in\n%s", want, log.String())
+		}
+	}
+}

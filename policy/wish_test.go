@@ -1,6 +1,10 @@
 package policy
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/restante-mail/restante/upstream"
+)
 
 // A hold suspends what on_retrieve wants, even if the client deleted the message
 // under a policy that only accepts DELE; and it does not suspend what DELE wants.
@@ -53,5 +57,28 @@ func TestWishWithoutOtherViews(t *testing.T) {
 	plan := p.Update(mail(1, 2), Session{}, &State{Of: []*Memory{&known}}, now)
 	if got := stepText(plan.Steps); got != "1 expunge" {
 		t.Errorf("steps %q; want what the client deleted expunged", got)
+	}
+}
+
+// TestWishOnAServerThatOnlyMarks: what could only be flagged \Deleted is flagged
+// once, and not at each QUIT; a server that can remove it, by now, does.
+func TestWishOnAServerThatOnlyMarks(t *testing.T) {
+	p := must(t, "classic")
+	msgs := mail(1)
+	wish := &Memory{Deleted: 1, Hidden: 1, Wish: Wish{Act{Do: Expunge}, true}}
+	for _, test := range []struct {
+		flags upstream.Flags
+		able  upstream.Abilities
+		steps int
+	}{{0, upstream.Abilities{}, 1}, {upstream.Deleted, upstream.Abilities{}, 0}, {upstream.Deleted, upstream.Abilities{Expunges: true}, 1}} {
+		msgs[0].Flags = test.flags
+		s := State{Of: []*Memory{wish}, Able: test.able}
+		if got := p.Update(msgs, Session{}, &s, now).Steps; len(got) != test.steps {
+			t.Errorf("%+v: %+v, want %d steps", test, got, test.steps)
+		}
+	}
+	own := p.Update(msgs, Session{Deleted: []int{0}}, &State{}, now) // shown, by show_deleted
+	if len(own.Steps) != 1 {
+		t.Errorf("the client's own DELE of what is flagged: %+v", own.Steps)
 	}
 }

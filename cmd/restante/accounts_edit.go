@@ -128,6 +128,7 @@ func (f *secretFlags) tell(c *cobra.Command, plain secret.Text) {
 // identityFlags describe an identity upstream.
 type identityFlags struct {
 	method, user, actAs, provider, grant, environment string
+	language                                          string // not of the identity, but of the account
 	password                                          bool
 }
 
@@ -139,6 +140,7 @@ func (f *identityFlags) add(c *cobra.Command) {
 	s.StringVar(&f.provider, "provider", "", "the OAuth2 provider in the configuration")
 	s.StringVar(&f.grant, "grant", "", "how its first token is got, if not as the provider is configured")
 	s.StringVar(&f.environment, "upstream-password-env", "", "read the password upstream from this environment variable")
+	s.StringVar(&f.language, "language", "", "what is written to its user is in English (en) or Thai (th); left out: as the policy says")
 }
 
 // given tells whether anything of it is on the command line.
@@ -152,8 +154,11 @@ func (f *identityFlags) given(c *cobra.Command) bool {
 }
 
 // apply puts what was given into an identity. Another method begins anew.
-func (f *identityFlags) apply(c *cobra.Command, i *auth.Identity) {
-	changed := c.Flags().Changed
+func (f *identityFlags) apply(c *cobra.Command, a *auth.Account) {
+	changed, i := c.Flags().Changed, &a.Upstream
+	if changed("language") {
+		a.Language = f.language
+	}
 	if changed("method") && auth.Method(f.method) != i.Method {
 		*i = auth.Identity{Method: auth.Method(f.method)}
 	}
@@ -225,7 +230,7 @@ func (o *accountsOptions) add(c *cobra.Command, name string, s *secretFlags, i *
 		if found && bare {
 			return fmt.Errorf("account %q is there already", name)
 		}
-		i.apply(c, &a.Upstream)
+		i.apply(c, a)
 		if err := sealUpstream(a, keys, upstream); err != nil || bare {
 			return err
 		}
@@ -310,7 +315,7 @@ func (o *accountsOptions) set(c *cobra.Command, name string, s *secretFlags, i *
 		if c.Flags().Changed("disabled") {
 			a.Disabled = disabled
 		}
-		i.apply(c, &a.Upstream)
+		i.apply(c, a)
 		if err := sealUpstream(a, keys, upstream); err != nil {
 			return err
 		}

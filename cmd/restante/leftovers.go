@@ -58,13 +58,7 @@ func (s *service) tidyState(c *config.Snapshot) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leftoverTime)
 	defer cancel()
-	var rules []string
-	for _, p := range c.Policies() {
-		for _, r := range p.Policy.Retain {
-			rules = append(rules, r.Hash(p.Name))
-		}
-	}
-	n, err := s.shared.Store.ForgetApprovals(ctx, rules)
+	n, err := s.shared.Store.ForgetApprovals(ctx, c.Rules())
 	if err != nil {
 		s.log.WithError(err).Warn("approvals of rules that are gone could not be forgotten")
 	} else if n > 0 {
