@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -256,7 +257,7 @@ func (o *office) refuseTheCode(line string, _ *os.Process) { o.tokens.Approve(li
 
 // tokenTroubles are what becomes of tokens in the years after the first day.
 func tokenTroubles(t *testing.T, binary string) {
-	for _, trouble := range []func(*office){refusedToken, providerAway, consentTakenBack} {
+	for _, trouble := range []func(*office){refusedToken, providerAway, consentTakenBack, manyProcesses, killedAfterRefresh} {
 		o := newOffice(t, binary, "xoauth2 oauthbearer")
 		if out, err := o.authorize(o.typeTheCode); err != nil {
 			t.Fatalf("authorize: %v\n%s", err, out)
@@ -308,5 +309,39 @@ func (o *office) typeItFrom(line string, _ *os.Process) {
 	var shown struct{ Code string }
 	if json.Unmarshal([]byte(line), &shown) == nil && shown.Code != "" {
 		o.tokens.Approve(shown.Code, "alice")
+	}
+}
+
+// manyProcesses find that the mail server refuses the token, all at the same time.
+// One of them refreshes.
+func manyProcesses(o *office) {
+	o.tokens.Forget()
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			if out, err := o.run("", "account", "test", "alice", "--upstream-only"); err != nil {
+				o.t.Errorf("account test: %v\n%s", err, out)
+			}
+		})
+	}
+	all.Go(o.mustPoll)
+	all.Wait()
+	if n, most := o.tokens.Asked("refresh_token"), o.tokens.AtOnce(); n != 1 || most != 1 {
+		o.t.Errorf("%d refreshes, %d at once", n, most)
+	}
+}
+
+// killedAfterRefresh: what replaced the refresh token is there after a kill,
+// and it is the only one that the provider still takes.
+func killedAfterRefresh(o *office) {
+	o.tokens.Forget()
+	o.mustPoll()
+	o.r.Process().Kill()
+	<-o.r.Process().Ended()
+	o.r = peertest.RestanteWith(o.t, o.binary, "serve", "--config", o.config)
+	o.tokens.Forget()
+	o.mustPoll()
+	if n := o.tokens.Asked("refresh_token"); n != 2 {
+		o.t.Errorf("%d refreshes", n)
 	}
 }
