@@ -55,7 +55,7 @@ func (s *session) recognise(ctx context.Context, i int, msgs []upstream.Message,
 	}
 	matched := r.decide()
 	s.log.WithFields(logrus.Fields{"folder": s.folders[i].Name, "messages": len(r.at), "recognised": matched}).
-		Info("the folder's UIDs are others than before; messages were recognised by what they are")
+		Info("messages were looked for that had other UIDs, or another server, before")
 	return s.keepRecognised(ctx, r)
 }
 

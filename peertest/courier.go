@@ -186,3 +186,10 @@ func (l courierLog) Write(p []byte) (int, error) {
 	defer l.s.mu.Unlock()
 	return l.s.log.Write(p)
 }
+
+// SizeList is the file in which Courier's pop3d keeps the UIDs that it gave to a
+// user's messages.
+func (s *CourierServer) SizeList(user string) string {
+	s.t.Helper()
+	return filepath.Join(s.maildir(user), "courierpop3dsizelist")
+}

@@ -246,7 +246,9 @@ func readMigrant(line string) (m migrant, err error) {
 type importResult struct {
 	User string `json:"user"`
 	*gateway.Adoption
-	Error string `json:"error,omitempty"`
+	// Learned are the names that came from a file.
+	Learned int    `json:"learned,omitempty"`
+	Error   string `json:"error,omitempty"`
 }
 
 // importAll imports users side by side. One who fails is reported, and the
@@ -403,8 +405,11 @@ func (o *uidlImportOptions) importFile(ctx context.Context, out io.Writer, t *ui
 			return err
 		}
 	}
-	fmt.Fprintf(out, "%s: learned the names of %d messages\n", printable(o.user), count)
-	return nil
+	if o.json {
+		return writeJSON(out, []importResult{{User: o.user, Learned: count}})
+	}
+	_, err = fmt.Fprintf(out, "%s: learned the names of %d messages\n", printable(o.user), count)
+	return err
 }
 
 // readExport reads all lines, or tells what is wrong with them. Entries of a life are by
