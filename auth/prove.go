@@ -22,6 +22,15 @@ type Proof struct {
 // Owner is whose mailbox it is.
 func (p Proof) Owner() string { return first(p.ActAs, p.User) }
 
+// Owner is whose mailbox an account's is, if its route names user. It is what
+// the Owner of its Proof will be.
+func (i Identity) Owner(user string) string {
+	if i.Method == "" || i.Method == ByMaster {
+		return first(i.ActAs, user)
+	}
+	return first(i.ActAs, first(i.User, user))
+}
+
 // A Master is the master user of an upstream.
 type Master struct {
 	// Upstream is its name in the configuration.

@@ -50,6 +50,9 @@ func TestProve(t *testing.T) {
 	} {
 		p, err := d.Prove(Account{Name: "Alice", Upstream: test.identity}, "alice@example.com", test.master)
 		got := strings.Join([]string{p.User, p.ActAs, p.Secret.Reveal()}, " ")
+		if owner := test.identity.Owner("alice@example.com"); err == nil && owner != p.Owner() {
+			t.Errorf("%s: the owner is %q, or %q", test.name, owner, p.Owner())
+		}
 		switch {
 		case err != nil:
 			got = ""

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/config"
 	"github.com/restante-mail/restante/gateway"
 	"github.com/restante-mail/restante/store"
@@ -79,6 +81,11 @@ func (o *accountOptions) find(user string) (path string, key store.ViewKey, err 
 		return "", key, err
 	}
 	identity, err := r.Identity(r.Base)
+	if d := directory(c, accountsOf(beside{path: c.State}), nil, nil); err == nil && d != nil && r.Accounts != auth.UseNone {
+		var a auth.Account
+		a, _, err = d.Find(context.Background(), r.Base) // a name without an account has no identity of its own
+		identity = a.Upstream.Owner(identity)
+	}
 	return c.State, store.ViewKey{Maildrop: gateway.Maildrop(r.Upstream.Name, identity), View: r.View}, err
 }
 
