@@ -239,3 +239,18 @@ func Fold(name string) string {
 	}
 	return string(octets)
 }
+
+// PolicyOf is the policy that the account's secrets give a view ("" is the
+// route's), and whether it is one and the same for all that lead there.
+func (a *Account) PolicyOf(view string) (policyName string, one bool) {
+	one = true
+	found := false
+	for _, s := range a.Secrets {
+		if s.View != "" && Fold(s.View) != Fold(view) {
+			continue
+		}
+		one = one && (!found || s.Policy == policyName)
+		policyName, found = s.Policy, true
+	}
+	return policyName, one
+}

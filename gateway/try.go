@@ -28,7 +28,7 @@ func (g *Gateway) Try(ctx context.Context, q Question, held bool) (t Tried, err 
 	var route Route
 	var login upstream.Login
 	if held {
-		route, login, err = g.leadHeld(ctx, peer, q.Credentials.User)
+		route, login, err = g.leadHeld(ctx, peer, q.Credentials.User, func(r Route, _ auth.Account) (Route, error) { return r, nil })
 	} else {
 		route, login, err = g.lead(ctx, peer, q.Credentials)
 	}
@@ -48,8 +48,8 @@ func (g *Gateway) Try(ctx context.Context, q Question, held bool) (t Tried, err 
 }
 
 // leadHeld finds the way to an account's mailbox with what is kept for it, for
-// work that no client asked for.
-func (g *Gateway) leadHeld(ctx context.Context, peer pop3.Peer, name string) (Route, upstream.Login, error) {
+// work that no client asked for. narrow chooses view and policy.
+func (g *Gateway) leadHeld(ctx context.Context, peer pop3.Peer, name string, narrow func(Route, auth.Account) (Route, error)) (Route, upstream.Login, error) {
 	route, err := g.Route(name, address(peer.Remote), peer.Listener)
 	if err != nil {
 		return route, upstream.Login{}, err
@@ -60,6 +60,9 @@ func (g *Gateway) leadHeld(ctx context.Context, peer pop3.Peer, name string) (Ro
 	account, found, err := g.Accounts.Find(ctx, route.Base)
 	if err == nil && !found {
 		err = errNoAccount
+	}
+	if err == nil {
+		route, err = narrow(route, account)
 	}
 	var proof auth.Proof
 	if err == nil {
