@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -133,6 +134,33 @@ func (d *Directory) Find(ctx context.Context, name string) (a Account, found boo
 		return Account{Name: folded}, true, nil
 	}
 	return Account{Name: folded}, false, nil
+}
+
+// Names are those of all accounts that can be opened, sorted.
+func (d *Directory) Names(ctx context.Context) ([]string, error) {
+	known := map[string]bool{}
+	for name, a := range d.configured {
+		known[name] = !a.Disabled
+	}
+	if d.Store != nil {
+		kept, err := d.Store.ListAccounts(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range kept {
+			a, err := Decode(k.Name, k.Settings)
+			if _, hidden := known[k.Name]; !hidden {
+				known[k.Name] = err == nil && !a.Disabled
+			}
+		}
+	}
+	for name := range d.Htpasswd.names() {
+		if _, there := known[name]; !there {
+			known[name] = true
+		}
+	}
+	maps.DeleteFunc(known, func(_ string, open bool) bool { return !open })
+	return slices.Sorted(maps.Keys(known)), nil
 }
 
 // Stamp is another text when the account has changed, and the same as long as it

@@ -2,6 +2,8 @@ package auth
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -134,6 +136,14 @@ func (h *Htpasswd) line(name string) (l htpasswdLine, found bool) {
 	}
 	l, found = h.users[Fold(name)]
 	return l, found
+}
+
+// names are those of all lines.
+func (h *Htpasswd) names() iter.Seq[string] {
+	if h == nil {
+		return func(func(string) bool) {}
+	}
+	return maps.Keys(h.users)
 }
 
 func (l htpasswdLine) match(password secret.Text) bool {

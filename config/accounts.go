@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/policy"
@@ -17,6 +18,9 @@ type AuthTable struct {
 	KeyFile string `toml:"key_file"`
 	// Htpasswd are files of htpasswd(1), whose users are accounts.
 	Htpasswd []string `toml:"htpasswd"`
+	// SweepEvery is how often retention acts for accounts whose clients do not
+	// come; 0s: it does not.
+	SweepEvery Duration `toml:"sweep_every"`
 }
 
 // AccountTable is one [[account]]: a login with secrets of its own.
@@ -62,6 +66,15 @@ type SecretTable struct {
 	Network []string `toml:"network"`
 	// Expires is its last day.
 	Expires string `toml:"expires"`
+}
+
+// sweepEvery is 0 if it is written so.
+func (b *builder) sweepEvery() time.Duration {
+	const path = "auth.sweep_every"
+	if b.written(path) && b.Auth.SweepEvery == (Duration{}) {
+		return 0
+	}
+	return b.duration(path, b.Auth.SweepEvery, Defaults().Auth.SweepEvery)
 }
 
 // keyFile is where the keys are; "" if nothing says.
@@ -247,6 +260,24 @@ func (s *Snapshot) Narrow(r Route, view, policyName string) (Route, error) {
 	}
 	return narrowed, nil
 }
+
+// Settled is the route of a user wherever they are, and whether there is one
+// that does not depend on that.
+func (s *Snapshot) Settled(user string) (Route, bool) {
+	for i := range s.routes {
+		r := &s.routes[i]
+		if base, view := r.views.split(user); r.when.user == nil || r.when.user.MatchString(base) {
+			led := r.as(base, view)
+			led.origin = r
+			return led, r.when.network == nil && r.when.listeners == nil
+		}
+	}
+	return Route{}, false
+}
+
+// ViewNames are those of the views of which something is remembered; "" is the
+// one that every maildrop has.
+func (r Route) ViewNames() []string { return append([]string{""}, r.views.names...) }
 
 // ListenerRoutes are the routes that clients of a listener can take.
 func (s *Snapshot) ListenerRoutes(name string) (routes []Route) {

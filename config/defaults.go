@@ -45,7 +45,9 @@ func Defaults() *Config {
 			SessionsPerUser: 10,
 		},
 		Guard: defaultGuard(),
-		Log:   Log{Level: "info", Format: "text"},
+		// Retention counts in days; a quarter of one is soon enough.
+		Auth: AuthTable{SweepEvery: Duration{6 * time.Hour}},
+		Log:  Log{Level: "info", Format: "text"},
 		// A minute is what nobody can prove after a crash, or lose in a search
 		// for a change; a signature takes 30 microseconds. Who it was is what the
 		// trail is for; what was written is nobody's business.

@@ -108,7 +108,7 @@ func TestReferenceHasEveryDefault(t *testing.T) {
 	documented := sections(reference(t))
 	d := Defaults()
 	for table, values := range map[string]any{
-		"limits": d.Limits, "log": d.Log, "audit": d.Audit, "audit.sink": defaultSink, "tls": d.TLS, "upstream": defaultUpstream,
+		"limits": d.Limits, "log": d.Log, "auth": d.Auth, "audit": d.Audit, "audit.sink": defaultSink, "tls": d.TLS, "upstream": defaultUpstream,
 		"": struct {
 			ShutdownTime Duration `toml:"shutdown_time"`
 		}{d.ShutdownTime},
@@ -144,6 +144,9 @@ func asTOML(v any) string {
 			return ""
 		}
 		text := strings.TrimSuffix(v.String(), "0s")
+		if hours, ok := strings.CutSuffix(text, "h0m"); ok {
+			return strconv.Quote(hours + "h")
+		}
 		if text == "" || strings.HasSuffix(text, "0") || !strings.ContainsAny(text[len(text)-1:], "hms") {
 			text = v.String()
 		}

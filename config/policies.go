@@ -73,10 +73,10 @@ func (b *builder) routePolicy(path, name string, r *Route) {
 	} else {
 		b.addf(path, "there is no [policy.%s], and no preset with this name; presets are %s", name, strings.Join(policy.Presets(), ", "))
 	}
-	if r.Policy.QuotaReclaim.On() {
+	if r.Policy.QuotaReclaim.On() && r.Accounts != auth.UseOnly {
 		b.warnf(path, "quota_reclaim acts only when the client polls, on what it has retrieved")
 	}
-	if len(r.Policy.Retain) > 0 {
+	if len(r.Policy.Retain) > 0 && r.Accounts != auth.UseOnly {
 		b.warnf(path, "retain acts only when the client polls: the password is at hand only then; and each new rule waits for restante policy approve")
 	}
 	b.checkOverPOP3(path, r)
@@ -127,7 +127,8 @@ type NamedPolicy struct {
 }
 
 // Policies are those that are in use, by name: of routes, of views, and of the
-// file, for the secret of an account may name any of those.
+// file, for the secret of an account may name any of those. A preset that removes
+// mail by itself is among them where a secret of the state file may name it.
 func (s *Snapshot) Policies() []NamedPolicy {
 	byName := map[string]policy.Policy{}
 	for _, r := range s.routes {
@@ -141,7 +142,7 @@ func (s *Snapshot) Policies() []NamedPolicy {
 		named := slices.ContainsFunc(s.Accounts, func(a auth.Account) bool {
 			return slices.ContainsFunc(a.Secrets, func(k auth.Secret) bool { return k.Policy == name })
 		})
-		if !preset || named {
+		if !preset || named || len(p.Retain) > 0 && s.State != "" && s.UsesAccounts() {
 			byName[name] = p
 		}
 	}

@@ -42,6 +42,8 @@ type Snapshot struct {
 	KeyFile string
 	// Htpasswd is nil if no file is named.
 	Htpasswd *auth.Htpasswd
+	// SweepEvery is how often retention acts without clients; 0: it does not.
+	SweepEvery time.Duration
 
 	// Providers of tokens, by name.
 	Providers []*OAuth
@@ -74,6 +76,7 @@ func (c *Config) compile(p *problems) *Snapshot {
 	s.Transcripts = b.buildTranscripts()
 	b.buildOAuth()
 	b.buildAccounts()
+	s.SweepEvery = b.sweepEvery()
 	b.checkProviders()
 	b.checkLimits()
 	s.Guard = b.guard()
@@ -82,7 +85,7 @@ func (c *Config) compile(p *problems) *Snapshot {
 	s.Admin = b.buildAdmin()
 	s.Audit = b.buildAudit()
 	s.ReadOnly = c.StateFailure == "read-only"
-	s.NeedsState = slices.ContainsFunc(b.routes, Route.needsState)
+	s.NeedsState = slices.ContainsFunc(b.routes, func(r Route) bool { return r.needsState() || r.Accounts != auth.UseNone })
 	s.Listeners, s.Upstreams, s.routes = b.listeners, b.upstreams, b.routes
 	s.Accounts, s.KeyFile, s.Htpasswd, s.policies = b.accounts, c.keyFile(), b.htpasswd, b.allPolicies()
 	s.Providers = b.oauth

@@ -16,6 +16,9 @@ import (
 	"github.com/restante-mail/restante/upstream"
 )
 
+// ErrNotSwept: nobody can tell by which policy, or it is no account.
+var ErrNotSwept = errNoAccount
+
 // Swept is what a sweep of one view came to.
 type Swept struct {
 	// Skipped says why nothing was looked at; "" if it was.

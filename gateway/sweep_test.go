@@ -163,3 +163,18 @@ func TestSweepIsSureOfThePolicy(t *testing.T) {
 	one := newSweeping(t, server, auth.Secret{Label: "c", Hash: hash, Policy: "classic"})
 	one.sweep("a policy without retention", "", "the policy removes nothing by itself", 0)
 }
+
+// TestSweepGivesWay: to a client until changes begin, and not after.
+func TestSweepGivesWay(t *testing.T) {
+	early, late := gateway.NewGivesWay(), gateway.NewGivesWay()
+	early.Evict()
+	if early.Begin() || !early.Ended() {
+		t.Error("it changes the mailbox although a client wants it")
+	}
+	if late.Idle() < time.Minute || !late.Begin() || late.Idle() != 0 {
+		t.Error("it does not let a client know whether it may be ended")
+	}
+	if late.Evict(); late.Ended() {
+		t.Error("it was ended while it changed the mailbox")
+	}
+}

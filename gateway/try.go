@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net"
 
@@ -63,6 +64,7 @@ func (g *Gateway) leadHeld(ctx context.Context, peer pop3.Peer, name string, nar
 	}
 	if err == nil {
 		route, err = narrow(route, account)
+		route.Policy.Language = cmp.Or(account.Language, route.Policy.Language)
 	}
 	var proof auth.Proof
 	if err == nil {

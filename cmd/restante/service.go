@@ -25,8 +25,9 @@ type service struct {
 	shared  *gateway.Shared
 	fronts  map[string]*front // by frontKey
 	crowd   *pop3.Crowd       // of all listeners, across reloads
-	signIns *auth.Memory      // of accounts, across reloads
-	tokens  *tokenKeeper      // of accounts, across reloads; nil before the first configuration
+	sweeps  *sweeper
+	signIns *auth.Memory // of accounts, across reloads
+	tokens  *tokenKeeper // of accounts, across reloads; nil before the first configuration
 	now     *generation
 	old     []*generation // replaced, with sessions that go on
 	eyes                  // of the administrator
@@ -45,7 +46,7 @@ type generation struct {
 }
 
 func newService(log *logrus.Logger) *service {
-	s := &service{log: log, shared: gateway.NewShared(), fronts: map[string]*front{}, crowd: new(pop3.Crowd), signIns: auth.NewMemory(),
+	s := &service{log: log, shared: gateway.NewShared(), fronts: map[string]*front{}, crowd: new(pop3.Crowd), signIns: auth.NewMemory(), sweeps: &sweeper{log: log, first: firstSweep},
 		now: &generation{}, trail: audit.NewTrail(tellTrouble(log))}
 	s.open()
 	return s
@@ -133,6 +134,7 @@ func (s *service) replace(next *config.Snapshot, made *generation, opened map[st
 		Transcripts: made.transcripts.rules, Recorder: s.recorder(next), SessionsPerUser: next.Limits.SessionsPerUser,
 		Allowance: gateway.Allowance{Messages: next.Limits.MessagesPerDay, Octets: int64(next.Limits.OctetsPerDay)}}
 	backend.Accounts = directory(next, accountsOf(s.shared.Store), s.signIns, s.tokensFor(next))
+	s.sweeps.use(backend, next, made)
 	s.shared.Guard.Set(next.Guard, backend.TellBan)
 	kept := map[string]*front{}
 	for _, l := range next.Listeners {
@@ -203,6 +205,7 @@ func (s *service) stop(grace time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	s.stopping.Store(true)
+	s.sweeps.stop(ctx)
 	for _, f := range s.fronts {
 		f.close()
 	}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/restante-mail/restante/auth"
+	"github.com/restante-mail/restante/secret"
+)
+
+// TestSweepOfAccounts: what a client deleted goes when its time is up, although
+// the client does not come back; of a login that is passed through, and where a
+// route depends on where the client is, it stays.
+func TestSweepOfAccounts(t *testing.T) {
+	dir := t.TempDir()
+	state := filepath.ToSlash(filepath.Join(dir, "state.db"))
+	if got := run([]string{"state", "init", "--state", state}); got != 0 {
+		t.Fatalf("state init: exit status %d", got)
+	}
+	sealed, err := auth.NewKeyring(state+".key").Seal("bob", auth.UpstreamPurpose, secret.New("open sesame"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := mailServer(t, "alice", 5)
+	configuration := func(route string) string {
+		return fmt.Sprintf("state = %q\n[[listener]]\naddress = \"127.0.0.1:0\"\n[[upstream]]\nname = \"main\"\nurl = \"imap://%s\"\n", state, address) +
+			route + "[[route]]\naccounts = \"only\"\npolicy = \"soon\"\n[policy.soon]\npreset = \"keep-days\"\nretain = [{ since = \"deleted\", after = \"1s\", do = \"expunge\" }]\n" +
+			"[[account]]\nname = \"bob\"\nmethod = \"password\"\nuser = \"alice\"\npassword = \"" + sealed + "\"\n" +
+			"[[account.secret]]\nlabel = \"main\"\nhash = \"" + auth.HashPassword(secret.New("open sesame"), "") + "\"\n"
+	}
+	r := start(t, configuration(""))
+	session(t, r, "bob", 1, 2)
+	out, err := command(t, "policy", "approve", "--config", r.file)
+	want(t, out, err, "soon")
+
+	r.write(t, configuration("[[route]]\nuser = \"bob\"\nnetwork = [\"192.0.2.0/24\"]\naccounts = \"only\"\npolicy = \"read-only\"\n"))
+	if err := r.live.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	g, c, made := r.sweeps.enter()
+	made.visitors.Add(-1)
+	if got := r.sweeps.account(ctx, g, c, "bob"); got.looked+got.failed > 0 {
+		t.Errorf("a route that depends on the client's address: %+v", got)
+	}
+	r.write(t, configuration(""))
+	if err := r.live.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	for ctx.Err() == nil && !strings.Contains(r.log.String(), "changed=2") { // until its time is up
+		if next := r.sweeps.sweep(ctx); next != 6*time.Hour {
+			t.Fatalf("the next sweep is in %v", next)
+		}
+	}
+	if n := session(t, r, "bob"); n != 3 {
+		t.Errorf("%d messages are left; want 3", n)
+	}
+	if log := r.log.String(); !strings.Contains(log, "removed upstream") || !strings.Contains(log, "session=sweep-") {
+		t.Errorf("the log does not say who removed what:\n%s", log)
+	}
+}
