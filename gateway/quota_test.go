@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,18 @@ import (
 	"github.com/restante-mail/restante/store"
 	"github.com/restante-mail/restante/upstream"
 )
+
+// clock is a time that a test sets while sessions read it.
+type clock struct{ seconds atomic.Int64 }
+
+func newClock() *clock {
+	c := new(clock)
+	c.seconds.Store(time.Now().Unix())
+	return c
+}
+
+func (c *clock) now() time.Time       { return time.Unix(c.seconds.Load(), 0) }
+func (c *clock) pass(d time.Duration) { c.seconds.Add(int64(d / time.Second)) }
 
 // limited is a server with QUOTA, and its user's account with messages of so
 // many KiB, an hour apart.
@@ -78,19 +91,18 @@ func warning(t *testing.T, c *pop3.Client) (uidl, text string, number int) {
 // is deleted and QUIT it is gone for the episode; the next one has another.
 func TestNoticeLasts(t *testing.T) {
 	server, account := limited(t, 10, 10)
-	state := stateFile(t)
-	now := time.Now()
+	state, passing := stateFile(t), newClock()
 	p := preset("read-only", func(p *policy.Policy) { p.QuotaWarn = 80 })
 	restart := func() string {
 		g := remembering(server, state, &p)
-		g.Now = func() time.Time { return now }
+		g.Now = passing.now
 		address, _ := recorded(t, g)
 		return address
 	}
 	address := restart()
 	see := func(end func(*pop3.Client, int)) string {
 		t.Helper()
-		now = now.Add(time.Hour)
+		passing.pass(time.Hour)
 		c := signIn(t, address)
 		name, text, number := warning(t, c)
 		end(c, number)
@@ -115,7 +127,7 @@ func TestNoticeLasts(t *testing.T) {
 		!strings.Contains(first, "\r\nContent-Type: text/plain; charset=us-ascii\r\n") || !strings.Contains(first, "makes no room") {
 		t.Errorf("the notice is\n%s", first)
 	}
-	weigh(account, 3, now) // 92 %
+	weigh(account, 3, passing.now()) // 92 %
 	if got := see(leave); got != first {
 		t.Errorf("the notice was\n%s\nand is\n%s", first, got)
 	}
@@ -135,7 +147,7 @@ func TestNoticeLasts(t *testing.T) {
 	if got := see(leave); got != "" {
 		t.Errorf("at 52 %% there is a notice:\n%s", got)
 	}
-	weigh(account, 10, now)
+	weigh(account, 10, passing.now())
 	if got := see(leave); !strings.HasPrefix(got, "quota-") || got[:20] == first[:20] {
 		t.Errorf("the next episode has the notice\n%s", got)
 	}
@@ -279,11 +291,11 @@ func TestReclaim(t *testing.T) {
 func TestReclaimWaitsForTheServer(t *testing.T) {
 	server, account := limited(t, 10, 10, 10, 10)
 	state := stateFile(t)
-	p, now := preset("keep", func(p *policy.Policy) {
+	p := preset("keep", func(p *policy.Policy) {
 		p.QuotaReclaim = policy.Reclaim{Above: 80, Do: policy.Act{Do: policy.Expunge}}
-	}), time.Now()
-	g := remembering(server, state, &p)
-	g.Now = func() time.Time { return now }
+	})
+	g, passing := remembering(server, state, &p), newClock()
+	g.Now = passing.now
 	address := front(t, g)
 	account.SetQuota("User quota", 42<<10)
 	c := signIn(t, address)
@@ -295,7 +307,7 @@ func TestReclaimWaitsForTheServer(t *testing.T) {
 		wait time.Duration
 		left int
 	}{{0, 3}, {time.Hour, 3}, {22 * time.Hour, 3}, {time.Hour, 2}, {time.Hour, 2}} {
-		now = now.Add(step.wait)
+		passing.pass(step.wait)
 		if lags := step.wait > 0; lags {
 			heavy(account)
 		}
