@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/restante-mail/restante/policy"
@@ -36,6 +37,25 @@ func (s *session) inspect(ctx context.Context) {
 		for _, used := range made.Used {
 			state.Fill.Before = append(state.Fill.Before, upstream.Quota{Root: used.Root, Messages: used.Messages, Used: used.Used})
 		}
+	}
+}
+
+// learnCounted notes that the server has counted what was reclaimed: what fills
+// the mailbox from now on is other mail.
+func (s *session) learnCounted() {
+	m := s.memory
+	known := m.view.Reclaimed
+	var doubted []store.Used
+	for _, used := range known.Used {
+		counted := slices.ContainsFunc(m.state.Fill.Limits(), func(q upstream.Quota) bool {
+			return q.Root == used.Root && q.Messages == used.Messages && q.Used < used.Used
+		})
+		if !counted {
+			doubted = append(doubted, used)
+		}
+	}
+	if len(doubted) < len(known.Used) {
+		m.learned.Reclaimed, m.news = &store.Reclaimed{At: known.At, Used: doubted}, true
 	}
 }
 

@@ -135,7 +135,9 @@ func (s *session) intend(ctx context.Context, plan policy.Plan) (int64, error) {
 	}
 	learned := m.learned // what "newest" leaves out must not come back when newer mail is gone
 	learned.At = s.gateway.now().Unix()
-	learned.Reclaimed = s.reclaimed(plan)
+	if made := s.reclaimed(plan); made != nil {
+		learned.Reclaimed = made
+	}
 	id, err := m.store.Intend(ctx, m.key, learned, deeds)
 	s.gateway.Shared.ailing.Store(err != nil)
 	if err == nil {

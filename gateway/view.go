@@ -43,6 +43,7 @@ func (s *session) look(ctx context.Context, msgs []upstream.Message) error {
 	s.learnReborn(msgs)
 	s.recover()
 	s.learnNotice(now)
+	s.learnCounted()
 	if err := s.keepNow(ctx); err != nil {
 		return err
 	}
