@@ -36,6 +36,7 @@ func TestOAuth(t *testing.T) {
 		{"ServiceAccount", serviceAccount},
 		{"Interrupted", interruptedAuthorize},
 		{"Troubles", tokenTroubles},
+		{"POP3Upstream", overPOP3},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, binary) })
 	}
@@ -49,6 +50,14 @@ type office struct {
 	mail   *peertest.DovecotServer
 	r      *peertest.RestanteServer
 	config string
+	pop3   bool // the mail server speaks POP3 to us
+}
+
+func (o *office) upstream() string {
+	if o.pop3 {
+		return peertest.For("pop3://" + o.mail.POP3Addr())
+	}
+	return peertest.For("imap://"+o.mail.IMAPAddr(), `warm_idle = "0s"`)
 }
 
 const printersPassword = "pa55 of the printer"
@@ -57,22 +66,28 @@ const printersPassword = "pa55 of the printer"
 func newOffice(t *testing.T, binary, mechanism string, more ...string) *office {
 	t.Helper()
 	o := &office{t: t, binary: binary, tokens: oauthtest.New(t)}
+	o.open(mechanism, more...)
+	return o
+}
+
+func (o *office) open(mechanism string, more ...string) {
+	o.t.Helper()
+	t := o.t
 	o.tokens.Set(func(s *oauthtest.Server) { s.Clients["dovecot"] = oauthtest.Client{Secret: "looks"} })
 	at, err := url.Parse(o.tokens.URL + "/introspect")
 	if err != nil {
 		t.Fatal(err)
 	}
 	at.User = url.UserPassword("dovecot", "looks")
-	o.mail = peertest.Dovecot(t, peertest.WithTokens(at.String()), peertest.WithConfig("auth_mechanisms = "+mechanism))
+	o.mail = peertest.Dovecot(t, peertest.WithPOP3(), peertest.WithTokens(at.String()), peertest.WithConfig("auth_mechanisms = "+mechanism))
 	o.mail.Deliver("alice", "INBOX", []byte("Subject: for the printer\r\n\r\nbody\r\n"))
 	dir := t.TempDir()
 	provider := fmt.Sprintf("[oauth.test]\nissuer = %q\nclient_id = \"printer\"\n%s\n", o.tokens.URL, strings.Join(more, "\n"))
-	o.r = peertest.Restante(t, binary, fmt.Sprintf("state = %q\n[[route]]\naccounts = \"only\"\n", filepath.Join(dir, "state.db"))+
-		provider+peertest.For("imap://"+o.mail.IMAPAddr(), `warm_idle = "0s"`))
+	o.r = peertest.Restante(t, o.binary, fmt.Sprintf("state = %q\n[[route]]\naccounts = \"only\"\n", filepath.Join(dir, "state.db"))+
+		provider+o.upstream())
 	o.config = filepath.Join(o.r.Home, "restante.toml")
 	t.Cleanup(o.noSecrets)
 	o.mustRun(printersPassword+"\n", "account", "add", "alice", "--label", "printer", "--method", "oauth2", "--provider", "test")
-	return o
 }
 
 // noSecrets looks for tokens and passwords in the log.
@@ -344,4 +359,20 @@ func killedAfterRefresh(o *office) {
 	if n := o.tokens.Asked("refresh_token"); n != 2 {
 		o.t.Errorf("%d refreshes", n)
 	}
+}
+
+// overPOP3: a POP3 server that takes nothing but tokens either, ones that no
+// line of POP3 has room for, and short ones.
+func overPOP3(t *testing.T, binary string) {
+	o := &office{t: t, binary: binary, tokens: oauthtest.New(t), pop3: true}
+	o.tokens.Set(func(s *oauthtest.Server) { s.JWT = true })
+	o.open("xoauth2")
+	if out, err := o.authorize(o.typeTheCode); err != nil {
+		t.Fatalf("authorize: %v\n%s", err, out)
+	}
+	o.mustPoll()
+	o.tokens.Set(func(s *oauthtest.Server) { s.JWT = false })
+	o.tokens.Forget()
+	o.mustPoll()
+	o.r.Await("the mail server refused a token that was good, and there is a new one")
 }
