@@ -118,7 +118,7 @@ func (k *Keeper) keepNew(ctx context.Context, p *Provider, account string, g gra
 	if g.refresh.Empty() {
 		return Saved{}, errors.New("the provider gave no refresh token: its scopes, or the client's settings there, do not allow one (offline_access)")
 	}
-	s := &Source{k: k, p: p, account: account}
+	s := k.newSource(p, account)
 	ctx, cancel := context.WithTimeout(ctx, flightTime)
 	defer cancel()
 	if err := s.leaseAnyway(ctx); err != nil {
@@ -141,7 +141,7 @@ func (k *Keeper) keepNew(ctx context.Context, p *Provider, account string, g gra
 // leaseAnyway waits for the lease alone.
 func (s *Source) leaseAnyway(ctx context.Context) error {
 	for {
-		mine, err := s.k.o.Vault.Lease(ctx, s.account, s.k.holder, leaseTime)
+		mine, err := s.k.o.Vault.Lease(ctx, s.account, s.holder, leaseTime)
 		if mine || err != nil {
 			return err
 		}
@@ -158,7 +158,7 @@ func (k *Keeper) Ready(ctx context.Context, account string) error {
 	if k.o.Vault == nil {
 		return errNoVault
 	}
-	s := &Source{k: k, account: account}
+	s := k.newSource(nil, account)
 	if err := s.leaseAnyway(ctx); err != nil {
 		return err
 	}

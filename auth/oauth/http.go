@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -129,7 +130,7 @@ func (c *call) note(answer *http.Response, started time.Time) {
 // long, and none at all if a secret is in it.
 func printable(text string, secrets []string) string {
 	for _, s := range secrets {
-		if s != "" && strings.Contains(text, s) {
+		if s != "" && (strings.Contains(text, s) || strings.Contains(text, url.QueryEscape(s))) {
 			return "(what it says is not shown: it has a secret in it)"
 		}
 	}

@@ -22,11 +22,10 @@ type Options struct {
 // A Keeper has one Source for each account, whatever sessions there are. It
 // is safe for concurrent use.
 type Keeper struct {
-	o      Options
-	holder string // this process, in leases
-	ctx    context.Context
-	stop   context.CancelFunc
-	after  func(time.Duration) <-chan time.Time
+	o     Options
+	ctx   context.Context
+	stop  context.CancelFunc
+	after func(time.Duration) <-chan time.Time
 
 	mu      sync.Mutex
 	sources map[string]*Source
@@ -40,14 +39,14 @@ func New(o Options) *Keeper {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	k := &Keeper{o: o, holder: rand.Text(), sources: map[string]*Source{}, counts: map[string]*Counts{}, after: time.After}
+	k := &Keeper{o: o, sources: map[string]*Source{}, counts: map[string]*Counts{}, after: time.After}
 	k.ctx, k.stop = context.WithCancel(context.Background())
 	return k
 }
 
 // Source is where tokens for an account come from; subject is the user
 // upstream that a service account acts for. It is the same one for as long as
-// the provider's settings are.
+// the provider's settings, and the user, are.
 func (k *Keeper) Source(p *Provider, account, subject string) *Source {
 	name := sourceName(p, account, subject)
 	print := p.fingerprint()
@@ -55,10 +54,17 @@ func (k *Keeper) Source(p *Provider, account, subject string) *Source {
 	defer k.mu.Unlock()
 	s := k.sources[name]
 	if s == nil || s.print != print {
-		s = &Source{k: k, p: p, print: print, account: account, subject: subject}
+		s = k.newSource(p, account)
+		s.print, s.subject = print, subject
 		k.sources[name] = s
 	}
 	return s
+}
+
+// newSource is one that nobody knows of. Each takes leases in its own name: one
+// that a reload has replaced may still be at work.
+func (k *Keeper) newSource(p *Provider, account string) *Source {
+	return &Source{k: k, p: p, account: account, holder: rand.Text()}
 }
 
 // sourceName: a program's own token is for everybody, one of a service account
@@ -70,7 +76,7 @@ func sourceName(p *Provider, account, subject string) string {
 	case ServiceAccount:
 		return "subject " + p.Name + " " + subject
 	}
-	return "account " + account
+	return "account " + account + " " + subject
 }
 
 // Close ends what is under way and waits for it: a token that was granted is

@@ -87,7 +87,7 @@ func (p *Provider) Wants(kept Saved) string {
 // wanted.
 func (s *Source) lease(ctx context.Context, refused string) (release func(), done bool, err error) {
 	for {
-		mine, err := s.k.o.Vault.Lease(ctx, s.account, s.k.holder, leaseTime)
+		mine, err := s.k.o.Vault.Lease(ctx, s.account, s.holder, leaseTime)
 		if err != nil {
 			return nil, false, fmt.Errorf("nothing is refreshed while the state file cannot be written: %w", err)
 		}
@@ -110,7 +110,7 @@ func (s *Source) lease(ctx context.Context, refused string) (release func(), don
 func (s *Source) release() {
 	ctx, cancel := context.WithTimeout(context.Background(), keepTime)
 	defer cancel()
-	_ = s.k.o.Vault.Release(ctx, s.account, s.k.holder)
+	_ = s.k.o.Vault.Release(ctx, s.account, s.holder)
 }
 
 // refresh is done under the lease. A refusal may be about a token that somebody

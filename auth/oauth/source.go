@@ -42,6 +42,7 @@ type Source struct {
 	p                *Provider
 	print            string
 	account, subject string
+	holder           string // in leases
 
 	mu       sync.Mutex
 	held     Saved

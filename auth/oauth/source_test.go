@@ -292,3 +292,28 @@ func TestWaitingEnds(t *testing.T) {
 		t.Errorf("%d requests", n)
 	}
 }
+
+// A reload that changes a provider, or a route that leads an account to another
+// user, makes another Source. Both may be at work, and take turns as two
+// processes do.
+func TestTwoSourcesOfOneAccount(t *testing.T) {
+	d := newDesk(t)
+	p, changed := d.provider(User), d.provider(User)
+	changed.Scopes = []string{"other"}
+	d.consent(p, "alice")
+	d.clock.add(2 * time.Hour)
+	asked, hold := make(chan struct{}, 3), make(chan struct{})
+	d.server.Set(func(s *oauthtest.Server) {
+		s.Fault = func(http.ResponseWriter, *http.Request) bool { asked <- struct{}{}; <-hold; return false }
+	})
+	var all sync.WaitGroup
+	for _, source := range []*Source{d.keeper.Source(p, "alice", "a"), d.keeper.Source(p, "alice", "b"), d.keeper.Source(changed, "alice", "a")} {
+		all.Go(func() { d.good(source, "alice") })
+	}
+	<-asked
+	close(hold)
+	all.Wait()
+	if n, most := d.server.Asked("refresh_token"), d.server.AtOnce(); n != 1 || most != 1 {
+		t.Errorf("%d requests, %d at once", n, most)
+	}
+}

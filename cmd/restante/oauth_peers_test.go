@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -231,10 +233,14 @@ func serviceAccount(t *testing.T, binary string) {
 // writeKey writes a service account's key file.
 func writeKey(t *testing.T, dir string, s *oauthtest.Server) string {
 	t.Helper()
-	if s == nil {
-		s = oauthtest.New(t)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if s != nil {
+		key = s.Key
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(s.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,6 @@ import (
 type T interface {
 	Helper()
 	Cleanup(func())
-	Fatalf(format string, args ...any)
 }
 
 // A Client is a program that may ask for tokens.
@@ -81,15 +80,20 @@ type access struct {
 	family              *family
 }
 
+// signingKey is that of all servers of a test: making one takes a while.
+var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err) // it never fails
+	}
+	return key
+})
+
 // New starts one with the public client "printer".
 func New(t T) *Server {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatalf("make a key: %v", err)
-	}
 	s := &Server{
-		Clients: map[string]Client{"printer": {}}, Life: time.Hour, User: "alice", Interval: 1, Now: time.Now, Key: key,
+		Clients: map[string]Client{"printer": {}}, Life: time.Hour, User: "alice", Interval: 1, Now: time.Now, Key: signingKey(),
 		codes: map[string]code{}, devices: map[string]*device{}, refresh: map[string]*family{}, access: map[string]access{}, asked: map[string]int{},
 	}
 	mux := http.NewServeMux()
