@@ -15,7 +15,7 @@ import (
 // message, in this session and the next, until the next day. Nothing is lost,
 // and the session goes on.
 func TestAllowance(t *testing.T) {
-	for name, most := range map[string]gateway.Allowance{"messages": {Messages: 3}, "octets": {Octets: 2*int64(len(letters(1)[0])) + 1}} {
+	for name, most := range map[string]gateway.Allowance{"messages": {Messages: 3}, "octets": {Octets: int64(len(letters(2)[0])+len(letters(2)[1])) + 1}} {
 		t.Run(name, func(t *testing.T) {
 			server, _ := memory(t, letters(5))
 			g := over(server, nil)
