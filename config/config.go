@@ -30,6 +30,8 @@ type Config struct {
 	Auth AuthTable `toml:"auth"`
 	// Accounts are logins with secrets of their own.
 	Accounts []AccountTable `toml:"account"`
+	// Lookups are endpoints that say where logins lead.
+	Lookups []LookupTable `toml:"lookup"`
 	// OAuth are providers of tokens, by name.
 	OAuth map[string]*OAuthTable `toml:"oauth"`
 	// Policies by name; a route may also name a preset.
@@ -203,6 +205,8 @@ type RouteTable struct {
 	// Accounts is none, first (an account decides for its name, the upstream
 	// for all others) or only (nobody gets in without an account).
 	Accounts auth.Use `toml:"accounts"`
+	// Lookup names the [[lookup]] that is asked for each login.
+	Lookup string `toml:"lookup"`
 	// Views are names of clients that share the mailbox, each with its own
 	// state: alice+printer.
 	Views []string `toml:"views"`

@@ -179,6 +179,10 @@ func (c *Config) resolve(dir string, set places) {
 		}
 	}
 	c.Audit.resolve(fix, set)
+	for i := range c.Lookups {
+		fix(&c.Lookups[i].CA)
+		fix(&c.Lookups[i].SecretFile)
+	}
 	for _, o := range c.OAuth {
 		fix(&o.ClientSecretFile)
 		fix(&o.KeyFile)
@@ -226,6 +230,7 @@ func (r *reader) merge(o *outline, part *Config) {
 	r.Admin, r.Guard, r.Audit = part.Admin, part.Guard, part.Audit
 	r.State, r.StateFailure = part.State, part.StateFailure
 	r.Auth, r.Accounts = part.Auth, append(r.Accounts, part.Accounts...)
+	r.Lookups = append(r.Lookups, part.Lookups...)
 	r.Listeners = append(r.Listeners, part.Listeners...)
 	r.Upstreams = append(r.Upstreams, part.Upstreams...)
 	r.Routes = append(r.Routes, part.Routes...)
@@ -258,7 +263,7 @@ func (r *reader) once(path string, w place) {
 
 // moved is the path in the merged configuration of a path in the next file.
 func (r *reader) moved(path string) string {
-	for name, n := range map[string]int{"listener": len(r.Listeners), "upstream": len(r.Upstreams), "route": len(r.Routes), "transcript": len(r.Transcripts), "account": len(r.Accounts)} {
+	for name, n := range map[string]int{"listener": len(r.Listeners), "upstream": len(r.Upstreams), "route": len(r.Routes), "transcript": len(r.Transcripts), "account": len(r.Accounts), "lookup": len(r.Lookups)} {
 		rest, ok := strings.CutPrefix(path, name+"[")
 		if !ok {
 			continue

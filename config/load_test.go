@@ -54,8 +54,8 @@ Url = "imaps://b.example.com"
 ` + good + `[console]
 file = "audit.jsonl"
 `, []string{
-		`c.toml:1: views: unknown key; known are account, admin, audit, auth, guard, limits, listener, log, oauth, policy, route, shutdown_time, state, state_failure, tls, transcript, upstream`,
-		`c.toml:7: console: unknown key; known are account, admin, audit, auth, guard, limits, listener, log, oauth, policy, route, shutdown_time, state, state_failure, tls, transcript, upstream`,
+		`c.toml:1: views: unknown key; known are account, admin, audit, auth, guard, limits, listener, log, lookup, oauth, policy, route, shutdown_time, state, state_failure, tls, transcript, upstream`,
+		`c.toml:7: console: unknown key; known are account, admin, audit, auth, guard, limits, listener, log, lookup, oauth, policy, route, shutdown_time, state, state_failure, tls, transcript, upstream`,
 	}},
 	{"a typing error in a needed key is one problem", `[[listener]]
 adress = "127.0.0.1:1110"

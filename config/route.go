@@ -37,6 +37,8 @@ type Route struct {
 	// UIDL is the format in which messages are named.
 	UIDL uidl.Format
 
+	// Lookup is asked for each login; nil: nobody is.
+	Lookup *Lookup
 	// Accounts says whether accounts decide.
 	Accounts auth.Use
 
@@ -148,6 +150,7 @@ func (b *builder) buildRoute(path string, t *RouteTable) {
 		b.addf(child(path, "identity"), "%v", err)
 	}
 	b.routeUIDL(path, t, &r)
+	b.routeLookup(path, t, &r)
 	b.routes = append(b.routes, r)
 }
 
@@ -257,6 +260,9 @@ func (b *builder) checkShadows() {
 
 // checkUnused warns of what no route leads to.
 func (b *builder) checkUnused() {
+	if len(b.lookups) > 0 { // it may lead anywhere
+		return
+	}
 	for i, u := range b.upstreams {
 		if !slices.ContainsFunc(b.routes, func(r Route) bool { return r.Upstream == u }) {
 			b.warnf(element("upstream", i), "no route leads to %q", u.Name)

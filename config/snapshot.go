@@ -47,6 +47,8 @@ type Snapshot struct {
 
 	// Providers of tokens, by name.
 	Providers []*OAuth
+	// Lookups are endpoints that say where logins lead.
+	Lookups []*Lookup
 
 	policies     map[string]policy.Policy // by name: all that a secret may name
 	routes       []Route
@@ -72,6 +74,7 @@ func (c *Config) compile(p *problems) *Snapshot {
 	b.buildListeners()
 	b.buildUpstreams()
 	b.checkPolicies()
+	b.buildLookups()
 	b.buildRoutes()
 	s.Transcripts = b.buildTranscripts()
 	b.buildOAuth()
@@ -88,7 +91,7 @@ func (c *Config) compile(p *problems) *Snapshot {
 	s.NeedsState = slices.ContainsFunc(b.routes, func(r Route) bool { return r.needsState() || r.Accounts != auth.UseNone })
 	s.Listeners, s.Upstreams, s.routes = b.listeners, b.upstreams, b.routes
 	s.Accounts, s.KeyFile, s.Htpasswd, s.policies = b.accounts, c.keyFile(), b.htpasswd, b.allPolicies()
-	s.Providers = b.oauth
+	s.Providers, s.Lookups = b.oauth, b.lookups
 	s.warnings, s.certificates, s.sources = b.warnings, b.certificates, b.files
 	return s
 }
@@ -123,6 +126,7 @@ type builder struct {
 	accounts     []auth.Account
 	htpasswd     *auth.Htpasswd
 	oauth        []*OAuth
+	lookups      []*Lookup
 	warnings     []Problem
 	certificates []certificate
 }

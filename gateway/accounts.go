@@ -32,7 +32,7 @@ func (g *Gateway) lead(ctx context.Context, peer pop3.Peer, cred pop3.Credential
 	case local:
 		return g.leadAccount(ctx, peer, cred)
 	}
-	return g.leadThrough(peer, cred)
+	return g.leadThrough(ctx, peer, cred)
 }
 
 // isLocal tells whether an account of ours decides. What only an account can

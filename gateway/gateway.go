@@ -19,6 +19,7 @@ import (
 	"github.com/restante-mail/restante/audit"
 	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/guard"
+	"github.com/restante-mail/restante/lookup"
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/pop3"
 	"github.com/restante-mail/restante/store"
@@ -79,6 +80,9 @@ type Route struct {
 	// Master is the upstream's master user, for accounts without an identity of
 	// their own.
 	Master auth.Master
+	// Ask asks somebody outside who the login is upstream and where its mail is;
+	// nil: nobody. Its error is an *upstream.Error.
+	Ask func(context.Context, lookup.Question) (Directions, error)
 	// With returns the route for another view and, if it is not "", another
 	// policy; nil where Accounts is UseNone.
 	With func(view, policy string) (Route, error)
@@ -214,7 +218,7 @@ func (g *Gateway) enter(ctx context.Context, route Route, login upstream.Login, 
 // identity (RFC 4616) that is the identity's, by its route, view and policy;
 // who signs in for it only proves who they are. If their own route leads to the
 // same upstream they have there the name that it gives them.
-func (g *Gateway) leadThrough(peer pop3.Peer, cred pop3.Credentials) (Route, upstream.Login, error) {
+func (g *Gateway) leadThrough(ctx context.Context, peer pop3.Peer, cred pop3.Credentials) (Route, upstream.Login, error) {
 	owner := cred.Identity
 	if owner == "" {
 		owner = cred.User
@@ -222,6 +226,9 @@ func (g *Gateway) leadThrough(peer pop3.Peer, cred pop3.Credentials) (Route, ups
 	route, err := g.Route(owner, address(peer.Remote), peer.Listener)
 	if err != nil {
 		return route, upstream.Login{}, err
+	}
+	if route.Ask != nil {
+		return g.leadAsked(ctx, route, peer, cred)
 	}
 	login := upstreamLogin(route, peer, cred)
 	if owner == cred.User {

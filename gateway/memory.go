@@ -224,11 +224,11 @@ type alignment struct {
 
 // align finds the memory of each message in a view.
 func (s *session) align(v store.View, msgs []upstream.Message) (a alignment, err error) {
-	known := make([]lookup, len(s.folders))
+	known := make([]indexed, len(s.folders))
 	count := 0
 	for i, folder := range s.folders {
 		if f := folderOf(&v, folder); f != nil {
-			known[i] = newLookup(f)
+			known[i] = newIndexed(f)
 			count += len(f.Memories)
 		}
 	}
@@ -282,24 +282,24 @@ func policyMemory(m *store.Memory) (policy.Memory, error) {
 	return p, nil
 }
 
-// A lookup finds memories. UIDs are asked for in order, and so are they kept.
-type lookup struct {
+// An indexed finds memories. UIDs are asked for in order, and so are they kept.
+type indexed struct {
 	ordered []store.Memory
 	hashed  map[uint64]*store.Memory
 }
 
-func newLookup(f *store.ViewFolder) lookup {
+func newIndexed(f *store.ViewFolder) indexed {
 	if f.UIDValidity != 0 {
-		return lookup{ordered: f.Memories}
+		return indexed{ordered: f.Memories}
 	}
-	l := lookup{hashed: make(map[uint64]*store.Memory, len(f.Memories))}
+	l := indexed{hashed: make(map[uint64]*store.Memory, len(f.Memories))}
 	for i := range f.Memories {
 		l.hashed[f.Memories[i].Key] = &f.Memories[i]
 	}
 	return l
 }
 
-func (l *lookup) find(key uint64) *store.Memory {
+func (l *indexed) find(key uint64) *store.Memory {
 	if l.hashed != nil {
 		return l.hashed[key]
 	}

@@ -76,6 +76,7 @@ func (c *conn) signIn(cred Credentials) error {
 	if err := c.flush(); err != nil {
 		return c.lost(err)
 	}
+	cred.Attempt = c.sum.FailedSignIns + 1
 	c.change(func() { c.sum.User = cred.User })
 	session, err := c.login(cred)
 	if err != nil {

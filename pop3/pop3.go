@@ -175,6 +175,8 @@ type Credentials struct {
 	Secret secret.Text
 	// Challenge is the timestamp that APOP's digest was made with.
 	Challenge string
+	// Attempt counts the sign-ins of the connection that were tried, from 1.
+	Attempt int
 }
 
 // Response codes of RFC 2449 and RFC 3206 for Error.Code.

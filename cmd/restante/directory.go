@@ -32,7 +32,7 @@ func accountsOf(s store.Store) store.Accounts {
 }
 
 // gatewayRoute is the gateway's view of a route.
-func gatewayRoute(c *config.Snapshot, servers upstreams, r config.Route) (gateway.Route, error) {
+func gatewayRoute(c *config.Snapshot, servers upstreams, endpoints lookups, r config.Route) (gateway.Route, error) {
 	identity, err := r.Identity(r.Base)
 	if err != nil {
 		return gateway.Route{}, err
@@ -52,8 +52,9 @@ func gatewayRoute(c *config.Snapshot, servers upstreams, r config.Route) (gatewa
 			if err != nil {
 				return gateway.Route{}, err
 			}
-			return gatewayRoute(c, servers, narrowed)
+			return gatewayRoute(c, servers, endpoints, narrowed)
 		},
+		Ask: endpoints.ask(c, servers, r),
 	}, nil
 }
 

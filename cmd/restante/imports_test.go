@@ -26,11 +26,12 @@ var mayImport = map[string][]string{
 	"proxy":                {"upstream", "upstream/readahead", "secret", "pop3"},
 	"auth":                 {"secret", "store", "upstream"},
 	"auth/oauth":           {"secret", "store", "auth", "upstream"},
-	"config":               {"policy", "guard", "auth", "audit", "uidl", "auth/oauth", "secret"},
+	"config":               {"policy", "guard", "auth", "audit", "uidl", "auth/oauth", "secret", "lookup"},
+	"lookup":               {"secret"},
 	"guard":                {"secret"},
 	"memimap":              {"secret"},
 	"admin":                {"audit"},
-	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit", "guard", "auth", "uidl"},
+	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit", "guard", "auth", "uidl", "lookup"},
 	"store/storetest":      {"store"},
 }
 

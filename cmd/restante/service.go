@@ -181,12 +181,13 @@ func (s *service) retire(made *generation) {
 
 // routing is the gateway's view of the configuration's routes.
 func routing(next *config.Snapshot, servers upstreams) func(string, netip.Addr, string) (gateway.Route, error) {
+	endpoints := openLookups(next)
 	return func(user string, client netip.Addr, listener string) (gateway.Route, error) {
 		r, ok := next.Route(user, client, listener)
 		if !ok {
 			return gateway.Route{}, fmt.Errorf("no route matches user %q from %v at listener %q", user, client, listener)
 		}
-		return gatewayRoute(next, servers, r)
+		return gatewayRoute(next, servers, endpoints, r)
 	}
 }
 
