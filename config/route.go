@@ -1,12 +1,14 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/restante-mail/restante/auth"
@@ -42,6 +44,7 @@ type Route struct {
 	// Accounts says whether accounts decide.
 	Accounts auth.Use
 
+	place                      string // file and line
 	origin                     *Route // of the Snapshot, before it was led to a view
 	when                       condition
 	identity                   string // template; "" is the user as given
@@ -51,7 +54,8 @@ type Route struct {
 
 // A condition is what a route asks of a login. What is nil matches everything.
 type condition struct {
-	pattern   string // as written, to compare
+	pattern   string // of the expression, to compare
+	written   string // in the file
 	user      *regexp.Regexp
 	network   Networks
 	listeners []string
@@ -139,7 +143,7 @@ func (b *builder) onlyRoute() {
 
 func (b *builder) buildRoute(path string, t *RouteTable) {
 	b.checkRouteName(child(path, "name"), t.Name)
-	r := Route{Name: t.Name, identity: t.Identity, Accounts: t.Accounts}
+	r := Route{Name: t.Name, identity: t.Identity, Accounts: t.Accounts, place: b.places.where(path)}
 	r.when = condition{network: b.parseNetworks(child(path, "network"), t.Network), listeners: t.Listener}
 	b.userCondition(path, t, &r.when)
 	b.checkRouteLists(path, t)
@@ -178,7 +182,7 @@ func (b *builder) userCondition(path string, t *RouteTable, c *condition) {
 		b.addf(at, "%v", err)
 		return
 	}
-	c.pattern, c.user = pattern, re
+	c.pattern, c.user, c.written = pattern, re, strconv.Quote(cmp.Or(t.User, t.UserRegex))
 }
 
 // wholeName compiles a pattern that must match all of a user name, without

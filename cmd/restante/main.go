@@ -48,7 +48,7 @@ func rootCommand() *cobra.Command {
 		c.Args = noArguments
 		root.AddCommand(c)
 	}
-	root.AddCommand(stateCommand(), policyCommand(), undeleteCommand(), holdCommand(), sessionsCommand(), statusCommand(), bansCommand())
+	root.AddCommand(stateCommand(), policyCommand(), undeleteCommand(), holdCommand(), sessionsCommand(), statusCommand(), bansCommand(), routeCommand())
 	root.AddCommand(accountsCommand(), auditCommand(), uidlCommand())
 	root.Args = noArguments
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
