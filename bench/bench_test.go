@@ -61,15 +61,16 @@ func TestReplaceTable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("before\n" + tableBegin + "old\n" + tableEnd + "after\n")
-	if err := replaceTable(path, "new\n"); err != nil {
+	const begin, end = "<!-- make bench writes bridge from here -->\n", "<!-- bridge to here -->\n"
+	write("before\n" + begin + "old\n" + end + "after\n")
+	if err := replaceTable(path, "bridge", "new\n"); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := os.ReadFile(path); string(got) != "before\n"+tableBegin+"new\n"+tableEnd+"after\n" {
+	if got, _ := os.ReadFile(path); string(got) != "before\n"+begin+"new\n"+end+"after\n" {
 		t.Errorf("got %q", got)
 	}
 	write("no place\n")
-	if err := replaceTable(path, "new\n"); err == nil {
+	if err := replaceTable(path, "bridge", "new\n"); err == nil {
 		t.Error("a document without a place for the table is no error")
 	}
 }
@@ -78,7 +79,7 @@ func TestTable(t *testing.T) {
 	measured := &row{figures: []figure{
 		{"speed", "1/s", goals(atLeast(2, "old"), atLeast(1.5, "other"))}, {"gateway", "s", goals(noMore(2), atMost(1, "other"))},
 	}}
-	r := newResults([]subject{{name: "old"}, {name: "other"}, {name: "new"}}, []*row{measured})
+	r := newResults("bridge", []subject{{name: "old"}, {name: "other"}, {name: "new"}}, []*row{measured})
 	for i, v := range []float64{1, 2, 3} {
 		r.add(measured, 0, []float64{v, math.NaN()})
 		other := []float64{math.NaN(), math.NaN()}
@@ -148,5 +149,14 @@ func TestVerify(t *testing.T) {
 	wire[100] ^= 1
 	if err := verify(wire, bounds, m.sums()); err == nil {
 		t.Error("a message that is another is no error")
+	}
+}
+
+// Goals against the best compare with whoever was best in the same round.
+func TestBest(t *testing.T) {
+	nan := math.NaN()
+	got := best([][][]float64{{{1, 5, nan}}, {{3, 2, 7}}}, 0)
+	if !slices.Equal(got, []float64{3, 5, 7}) {
+		t.Errorf("%v", got)
 	}
 }

@@ -40,27 +40,32 @@ func run(rounds int, words, write string) (err error) {
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt)
 	load := loadAverage()
-	results, err := build(s, words)
+	all, err := build(s, words)
 	if err != nil {
 		return err
 	}
 	for round := range rounds + 1 {
 		start := time.Now()
-		if err := results.measure(round, interrupted); err != nil {
-			return err
+		for _, results := range all {
+			if err := results.measure(round, interrupted); err != nil {
+				return err
+			}
 		}
 		fmt.Fprintf(os.Stderr, "round %d of %d: %v\n", round, rounds, time.Since(start).Round(time.Second))
 	}
-	table := results.table() + conditions(rounds, load)
-	fmt.Print(table)
-	if write != "" {
-		return replaceTable(write, table)
+	for _, results := range all {
+		table := results.table() + conditions(rounds, load)
+		fmt.Printf("%s:\n\n%s\n", results.name, table)
+		if write != "" {
+			err = errors.Join(err, replaceTable(write, results.name, table))
+		}
 	}
-	return nil
+	return err
 }
 
-// build starts the servers and fills the mailboxes of the chosen rows.
-func build(s *stage, words string) (*results, error) {
+// build starts the servers and fills the mailboxes of the chosen rows: those over
+// IMAP, and those that are passed through to POP3.
+func build(s *stage, words string) (all []*results, err error) {
 	users := map[string]string{hugeMaildrop.user: password, farMaildrop.user: password, farFew.user: password}
 	for i := range pollClients {
 		users[pollUser(i)] = password
@@ -75,10 +80,23 @@ func build(s *stage, words string) (*results, error) {
 		users[m.user] = password
 	}
 	u := startUpstream(s, users)
-	rows, err := chosen(allRows(u), words)
+	bridged, passed := allRows(u), passRows(u)
+	rows, err := chosen(slices.Concat(bridged, passed), words)
 	if err != nil {
 		return nil, err
 	}
+	deliver(u, rows)
+	if some := among(rows, bridged); len(some) > 0 {
+		all = append(all, newResults("bridge", subjects(s, u), some))
+	}
+	if some := among(rows, passed); len(some) > 0 {
+		all = append(all, newResults("proxy", passers(s, u), some))
+	}
+	return all, nil
+}
+
+// deliver fills the mailboxes that rows need.
+func deliver(u upstream, rows []*row) {
 	delivered := map[string]bool{}
 	for _, r := range rows {
 		for _, m := range r.needs {
@@ -88,7 +106,11 @@ func build(s *stage, words string) (*results, error) {
 			}
 		}
 	}
-	return newResults(subjects(s, u), rows), nil
+}
+
+// among are those of the chosen that belong to a table.
+func among(chosen, table []*row) []*row {
+	return slices.DeleteFunc(slices.Clone(chosen), func(r *row) bool { return !slices.Contains(table, r) })
 }
 
 // measure takes one round: each row on all subjects, one after the other, so

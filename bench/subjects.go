@@ -22,10 +22,15 @@ type subject struct {
 	// gateway is the process between the client and Dovecot; 0: Dovecot
 	// itself serves.
 	gateway int
+	// secure is gateway for TLS, of what has a process of its own for that.
+	secure int
 	// server is the process above all that serve here.
 	server int
 	// forget has it forget what it knows of a user's mailbox.
 	forget func(user string)
+	// start starts another one that has served nobody; nil for others than
+	// Restante as a proxy.
+	start func() started
 	// restante is nil for all others.
 	restante *restante
 }
@@ -177,13 +182,13 @@ func ours(s *stage, u upstream) subject {
 }
 
 // trusting is the TLS of a client of servers with peertest's certificates. All
-// shake hands alike: X25519, which the peers' OpenSSL prefers too, and every
-// time in full, as mail programs that run for one poll do.
+// shake hands alike: X25519, which the peers' OpenSSL prefers too (perdition, with
+// TLS 1.2, wants to hear of the certificate's curve), and every time in full, as mail programs that run for one poll do.
 func trusting(s *stage, ca string) *tls.Config {
 	text, err := os.ReadFile(ca)
 	pool := x509.NewCertPool()
 	if err != nil || !pool.AppendCertsFromPEM(text) {
 		s.Fatalf("the authority %s can not be read: %v", ca, err)
 	}
-	return &tls.Config{RootCAs: pool, ServerName: "localhost", CurvePreferences: []tls.CurveID{tls.X25519}}
+	return &tls.Config{RootCAs: pool, ServerName: "localhost", CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256}}
 }

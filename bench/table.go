@@ -11,13 +11,14 @@ import (
 
 // results are all figures of all rounds: by row, subject and figure.
 type results struct {
+	name     string // of the table
 	subjects []subject
 	rows     []*row
 	values   map[*row][][][]float64
 }
 
-func newResults(subjects []subject, rows []*row) *results {
-	r := &results{subjects, rows, map[*row][][][]float64{}}
+func newResults(name string, subjects []subject, rows []*row) *results {
+	r := &results{name, subjects, rows, map[*row][][][]float64{}}
 	for _, row := range rows {
 		r.values[row] = make([][][]float64, len(subjects))
 		for i := range subjects {
@@ -70,6 +71,7 @@ func (r *results) line(b *strings.Builder, f figure, i int, values [][][]float64
 		reached[other.name] = median(q)
 		fmt.Fprintf(b, " %s |", withInterval(q))
 	}
+	reached[bestName] = median(ratios(values[last][i], best(values[:last], i)))
 	var said []string
 	for _, g := range f.goals {
 		v, measured := reached[g.against]
@@ -79,6 +81,20 @@ func (r *results) line(b *strings.Builder, f figure, i int, values [][][]float64
 		said = append(said, g.judge(v))
 	}
 	fmt.Fprintf(b, " %s |\n", strings.Join(said, "; "))
+}
+
+// best is, round by round, the largest of a figure's values.
+func best(values [][][]float64, figure int) (all []float64) {
+	for _, of := range values {
+		for round, v := range of[figure] {
+			if round == len(all) {
+				all = append(all, v)
+			} else if math.IsNaN(all[round]) || v > all[round] {
+				all[round] = v
+			}
+		}
+	}
+	return all
 }
 
 func withInterval(q []float64) string {
@@ -135,11 +151,12 @@ func dovecotVersion() string {
 
 // What is between these lines of a document is the benchmark's.
 const (
-	tableBegin = "<!-- make bench writes from here -->\n"
-	tableEnd   = "<!-- to here -->\n"
+	tableBegin = "<!-- make bench writes %s from here -->\n"
+	tableEnd   = "<!-- %s to here -->\n"
 )
 
-func replaceTable(path, table string) error {
+func replaceTable(path, name, table string) error {
+	tableBegin, tableEnd := fmt.Sprintf(tableBegin, name), fmt.Sprintf(tableEnd, name)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err

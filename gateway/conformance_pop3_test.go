@@ -11,7 +11,7 @@ import (
 )
 
 // proxyTo is a proxy to a server on loopback where RETR has no consequences.
-func proxyTo(t *testing.T, address string) *proxy.Upstream {
+func proxyTo(t testing.TB, address string) *proxy.Upstream {
 	t.Helper()
 	neutral := true
 	p, err := proxy.New(proxy.Options{Addresses: []string{address}, Security: proxy.Plain, Neutral: &neutral})

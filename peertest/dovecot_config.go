@@ -17,6 +17,7 @@ type settings struct {
 	penalty          bool
 	capability       string
 	imapc            string
+	behind           string
 	extra            []string
 	tokens           *tokens
 }
@@ -54,6 +55,12 @@ func WithCapability(list string) Option { return func(s *settings) { s.capabilit
 // in the mailboxes of the IMAP server at addr (its imapc storage), and that server
 // judges passwords.
 func WithIMAPC(addr string) Option { return func(s *settings) { s.imapc = addr } }
+
+// WithPOP3Proxy keeps nothing: this Dovecot passes POP3 on to the server at addr,
+// which judges passwords.
+func WithPOP3Proxy(addr string) Option {
+	return func(s *settings) { s.pop3, s.behind = true, addr }
+}
 
 // WithPenalty leaves Dovecot's penalty for wrong passwords on.
 func WithPenalty() Option { return func(s *settings) { s.penalty = true } }
@@ -110,6 +117,10 @@ func (d *DovecotServer) config() string {
 	if s.imapc != "" {
 		users, location = imapcUsers, "imapc:~/imapc"
 		host, port, _ = net.SplitHostPort(s.imapc)
+	}
+	if s.behind != "" {
+		users = proxyUsers
+		host, port, _ = net.SplitHostPort(s.behind)
 	}
 	lines := strings.NewReplacer(
 		"HOST", host, "PORT", port, "DIR", d.dir, "USER", d.owner.user, "GROUP", d.owner.group,
@@ -209,6 +220,17 @@ imapc_host = HOST
 imapc_port = PORT
 imapc_user = %u
 imapc_features = rfc822.size`
+
+// proxyUsers are whoever another POP3 server signs in.
+const proxyUsers = `
+passdb {
+  driver = static
+  args = proxy=y nopassword=y host=HOST port=PORT
+}
+userdb {
+  driver = static
+  args = uid=USER gid=GROUP home=DIR/home
+}`
 
 // protocolConfig is for one protocol: its name and two ports.
 const protocolConfig = `

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -58,9 +59,10 @@ type ClientOptions struct {
 type Client struct {
 	options   ClientOptions
 	conn      net.Conn
-	input     *bufio.Reader // nil while nothing is awaited
-	silence   time.Duration // the read timeout of the present command
-	deadline  time.Time     // instead of silence, if it is set
+	raw       syscall.RawConn // under conn, and under its TLS; nil if it has none
+	input     *bufio.Reader   // nil while nothing is awaited
+	silence   time.Duration   // the read timeout of the present command
+	deadline  time.Time       // instead of silence, if it is set
 	greeting  string
 	timestamp string
 	caps      ServerCaps
@@ -74,7 +76,7 @@ type Client struct {
 // NewClient reads the greeting of a server that conn was just dialled to.
 // Implicit TLS is conn's own business. It closes conn if it fails.
 func NewClient(ctx context.Context, conn net.Conn, options ClientOptions) (*Client, error) {
-	c := &Client{options: options.withDefaults(), conn: conn}
+	c := &Client{options: options.withDefaults(), conn: conn, raw: rawConn(conn)}
 	err := c.converse(ctx, func() error {
 		c.silence = c.options.ReadTimeout
 		text, err := c.status("greeting")
@@ -219,6 +221,9 @@ func (i clientInput) Read(p []byte) (int, error) {
 	}
 	// If this fails the connection is closed, and Read has more to say of it.
 	_ = i.c.conn.SetReadDeadline(until)
+	if len(i.c.asked) > 0 {
+		quickAck(i.c.raw)
+	}
 	n, err := i.c.conn.Read(p)
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF

@@ -91,6 +91,7 @@ func (c *Client) loginAtOnce(name, pass string) error {
 	if err := c.send("PASS", name, pass); err != nil {
 		return err
 	}
+	quickAck(c.raw)
 	_, first := c.status("USER")
 	var refused *ReplyError
 	if first != nil && !errors.As(first, &refused) {
