@@ -26,7 +26,7 @@ var (
 
 // clientBuffer is what one read from a server can bring. Buffers are shared
 // between clients and belong to one only while it awaits or reads an answer.
-const clientBuffer = 32 << 10
+const clientBuffer = 64 << 10
 
 var clientBuffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, clientBuffer) }}
 
