@@ -8,6 +8,7 @@ import (
 
 // first takes the first line of the chain that is there.
 func (w *walk) first(i item) {
+	w.start = i
 	w.report.First, w.report.Begin = i.seq, i.time
 	isCheckpoint := i.rec != nil && i.rec.Event == kindCheckpoint
 	switch {

@@ -192,16 +192,16 @@ func (f *file) due(size int64, age time.Duration, day time.Time) bool {
 	return f.f != nil && (size > 0 && f.size >= size || age > 0 && day.Sub(f.born) >= age)
 }
 
-// rotate gives the file the name of a closed one.
+// rotate gives the file the name of a closed one; "" if it has its own still,
+// and can be written to.
 func (f *file) rotate(day time.Time) (closed string, err error) {
 	if err := f.f.Sync(); err != nil {
 		return "", err
 	}
-	closed, err = closedName(f.path, f.first, day)
-	if err == nil {
-		err = os.Rename(f.path, closed)
+	if closed, err = closedName(f.path, f.first, day); err != nil {
+		return "", err
 	}
-	if err != nil {
+	if err = os.Rename(f.path, closed); err != nil {
 		return "", err
 	}
 	err = f.f.Close()

@@ -17,17 +17,23 @@ func (s *sink) rotate() bool {
 	if lost := s.file.lost(); lost != nil {
 		return s.replaceLost(lost)
 	}
-	if !s.used || !s.file.due(s.set.RotateSize, s.set.RotateAge, day) {
+	_, now := s.clock()
+	if !s.used || now < s.rotateAfter || !s.file.due(s.set.RotateSize, s.set.RotateAge, day) {
 		return true
 	}
+	s.rotateAfter = now + lookAfter // if it fails
 	if !s.checkpoint(whyEnd) {
 		return false
 	}
 	closed, err := s.file.rotate(day)
 	if err != nil {
-		s.fail(fmt.Errorf("begin another file: %w", err))
-		return false
+		s.errors.Add(1)
+		s.report(Trouble{s.name, fmt.Errorf("close the file and begin another: %w", err), 0})
 	}
+	if closed == "" {
+		return true // the trail goes on in this one
+	}
+	s.rotateAfter = 0
 	if s.set.Compress {
 		s.file.pack(closed, s.packFailed)
 	}

@@ -81,9 +81,11 @@ type sink struct {
 	used       bool            // the file has more than its beginning
 	retry      time.Duration   // when to try again; 0: at once
 	looked     time.Duration   // when old lines were looked for; 0: not yet
-	batch      []entry
-	lastDay    time.Time
-	lastSince  time.Duration
+
+	rotateAfter time.Duration // no attempt to close the file before
+	batch       []entry
+	lastDay     time.Time
+	lastSince   time.Duration
 
 	counters
 }

@@ -394,6 +394,13 @@ func TestFileRemoved(t *testing.T) {
 		if c := wantIntact(t, verified(t, path)); c.LostFiles != 1 || c.First == 1 {
 			t.Errorf("%+v", c)
 		}
+		v := Verification{Keys: testKeys(), Whole: true}
+		if err := v.Files([]string{path}); err != nil {
+			t.Fatal(err)
+		}
+		if f := v.Report().Chains[0].Findings; len(f) != 1 || f[0].Kind != Removed || f[0].Seq != 1 {
+			t.Errorf("as the whole trail: %v", f)
+		}
 		if renamed {
 			wantIntact(t, verifiedFiles(t, path, path+".1"))
 		}
@@ -426,7 +433,12 @@ func TestRetention(t *testing.T) {
 	if len(after) != len(before)-2 || after[0].path != before[2].path {
 		t.Errorf("%d files, then %d", len(before), len(after))
 	}
-	c := wantIntact(t, verified(t, path))
+	files, _ := Files(path)
+	v := Verification{Keys: testKeys(), Whole: true}
+	if err := v.Files(files); err != nil {
+		t.Fatal(err)
+	}
+	c := wantIntact(t, v.Report())
 	if c.First != before[2].first || c.Pruned != before[2].first-1 || c.Unproven != 0 {
 		t.Errorf("%+v", c)
 	}

@@ -14,6 +14,9 @@ import (
 type Verification struct {
 	// Keys that checkpoints may be signed with.
 	Keys Verifier
+	// Whole: all that there is is read. Lines before the first one are missed
+	// then, unless the trail says that retention has removed them.
+	Whole bool
 	// Cut takes what a syslog server has put before a line away, and passes over
 	// lines of others.
 	Cut bool
@@ -221,6 +224,10 @@ func (v *Verification) endJunk() {
 func (v *Verification) Report() *Report {
 	for _, w := range v.walks {
 		w.finish()
+		if r := w.report; v.Whole && r.First > 1 && r.Pruned < r.First-1 && len(r.Findings) == 0 {
+			r.find(Finding{Kind: Removed, File: w.start.file, Line: w.start.line, Seq: r.Pruned + 1,
+				Text: fmt.Sprintf("%s of the chain should be before this one, and the trail does not say that retention has removed them", lines(r.Pruned+1, r.First-1))})
+		}
 	}
 	for _, seen := range v.witnesses {
 		v.compare(seen)

@@ -60,6 +60,7 @@ const window = 1000
 type walk struct {
 	report *ChainReport
 	head   head
+	start  item // the first that is there
 	last   item // the last that was accepted; its seq is 0 before the first
 	held   []item
 	marks  map[uint64]mark // checkpoints that were accepted

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -155,6 +156,8 @@ func (b *builder) auditKeys(t *AuditTable, keys audit.Verifier) (signer *audit.S
 		}
 		if err != nil {
 			b.addf("audit.key", "%s: %v", t.Key, err)
+		} else if info, err := os.Stat(t.Key); err == nil && info.Mode().Perm()&0o077 != 0 {
+			b.warnf("audit.key", "%s can be read by others, who could sign; run chmod 600", t.Key)
 		}
 	}
 	for i, path := range t.OldKeys {

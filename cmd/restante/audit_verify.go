@@ -84,6 +84,7 @@ func (o *verifyOptions) prepare(v *audit.Verification, files *[]string) (state s
 	if len(*files) > 0 {
 		return "", nil
 	}
+	v.Whole = true
 	for _, sink := range c.Audit.Sinks {
 		switch sink.To {
 		case audit.ToState:
