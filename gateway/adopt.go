@@ -141,35 +141,50 @@ func LearnPOP3(ctx context.Context, db store.Ledger, maildrop string, mailbox up
 	if err != nil {
 		return 0, err
 	}
-	gone, seen := map[uint64]store.Entry{}, map[uint64]bool{}
-	for _, e := range known {
-		gone[e.Key], seen[e.Key] = e, e.Print != ([12]byte{}) && e.Absent == 0
+	unknown, gone := unlearned(msgs, known)
+	if mailbox, ok := mailbox.(upstream.Predictor); ok {
+		mailbox.Expect(unknown)
 	}
 	c := store.LedgerChanges{At: now}
-	for i := range msgs {
-		key := NameKey(msgs[i].UIDL)
-		if delete(gone, key); !seen[key] {
-			e, err := learnOne(ctx, mailbox, &msgs[i])
-			if err != nil {
-				return 0, fmt.Errorf("message %d of %d: %w", i+1, len(msgs), err)
-			}
-			c.Entries = append(c.Entries, e)
+	for i := range unknown {
+		e, err := learnOne(ctx, mailbox, &unknown[i])
+		if err != nil {
+			return 0, fmt.Errorf("message %d of %d: %w", unknown[i].ID.UID, len(msgs), err)
 		}
-		if len(c.Entries) == learnAtOnce {
+		if c.Entries = append(c.Entries, e); len(c.Entries) == learnAtOnce {
 			if err := db.Enter(ctx, life, c); err != nil {
 				return 0, err
 			}
 			c.Entries = nil
 		}
-		progress(i+1, len(msgs))
+		progress(len(msgs)-len(unknown)+i+1, len(msgs))
 	}
-	for key, e := range gone {
-		if e.Absent == 0 {
-			c.Entries = append(c.Entries, store.Entry{Key: key, Absent: now})
-		}
+	for _, key := range gone {
+		c.Entries = append(c.Entries, store.Entry{Key: key, Absent: now})
 	}
 	c.Tidied = true
 	return len(msgs), db.Enter(ctx, life, c)
+}
+
+// unlearned are the messages of which too little is known, and the keys of those
+// that are not there any more.
+func unlearned(msgs []upstream.Message, known []store.Entry) (unknown []upstream.Message, gone []uint64) {
+	learned, listed := map[uint64]bool{}, map[uint64]bool{}
+	for _, e := range known {
+		learned[e.Key] = e.Print != ([12]byte{}) && e.Absent == 0
+	}
+	for _, m := range msgs {
+		key := NameKey(m.UIDL)
+		if listed[key] = true; !learned[key] {
+			unknown = append(unknown, m)
+		}
+	}
+	for _, e := range known {
+		if !listed[e.Key] && e.Absent == 0 {
+			gone = append(gone, e.Key)
+		}
+	}
+	return unknown, gone
 }
 
 // learnOne reads a message's header.

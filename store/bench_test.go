@@ -73,3 +73,36 @@ func BenchmarkListing(b *testing.B) {
 		})
 	}
 }
+
+// What the ledger adds to a poll: one query, and the UIDLs of a mailbox that was
+// moved.
+func BenchmarkLedger(b *testing.B) {
+	for _, n := range []int{0, 20, 50_000} {
+		f := fresh(b)
+		ctx := bounded(b)
+		key := FolderKey{Maildrop: "main\nalice", Folder: "INBOX", UIDValidity: 7}
+		entries := make([]Entry, n)
+		for i := range entries {
+			entries[i] = Entry{Key: uint64(i + 1), UIDL: fmt.Sprintf("%08x%08x", i, 12345678), Print: [12]byte{byte(i)}, Listed: 4096}
+		}
+		if n > 0 {
+			if err := f.Enter(ctx, key, LedgerChanges{At: 1, Present: true, Entries: entries}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.Run(fmt.Sprint("lives/", n), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := f.Lives(ctx, key.Maildrop); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprint("uidls/", n), func(b *testing.B) {
+			for b.Loop() {
+				if uidls, err := f.UIDLs(ctx, key); err != nil || len(uidls) != n {
+					b.Fatal(len(uidls), err)
+				}
+			}
+		})
+	}
+}

@@ -131,7 +131,6 @@ type move struct {
 	t        *testing.T
 	restante *peertest.RestanteServer
 	state    string
-	reloads  int
 }
 
 const moveConfig = "state = %q\n"

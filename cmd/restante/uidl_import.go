@@ -278,9 +278,12 @@ func (o *uidlImportOptions) importAll(ctx context.Context, out, status io.Writer
 		if r.Error != "" {
 			failed++
 		}
-		if all = append(all, r); !o.json {
-			r.print(out)
-		}
+		all = append(all, r)
+		bar.user(func() {
+			if !o.json {
+				r.print(out)
+			}
+		})
 	}
 	bar.finish()
 	if o.json {
@@ -294,51 +297,68 @@ func (o *uidlImportOptions) importAll(ctx context.Context, out, status io.Writer
 	return nil
 }
 
-// A progress is a bar, or nothing where nobody would see it.
-type progress struct{ bar *progressbar.ProgressBar }
+// A progress is a bar, or nothing where nobody would see it. It counts users, or
+// the messages of the only one.
+type progress struct {
+	status io.Writer
+	mu     sync.Mutex // of bar
+	bar    *progressbar.ProgressBar
+}
 
-// progress counts users, or the messages of the only one.
-func (o *uidlImportOptions) progress(status io.Writer, users int) progress {
+func (o *uidlImportOptions) progress(status io.Writer, users int) *progress {
 	f, ok := status.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return progress{}
+		return new(progress)
 	}
-	what := "users"
-	if users == 1 {
-		users, what = -1, "messages"
+	p := &progress{status: status}
+	if o.user == "" {
+		p.begin(users, "users")
 	}
-	return progress{progressbar.NewOptions(users, progressbar.OptionSetWriter(status),
-		progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())}
+	return p
 }
 
-func (p progress) message(done, of int) {
-	if p.bar != nil && p.bar.GetMax() < 0 {
-		p.bar.ChangeMax(of)
-	}
-	if p.bar != nil && p.bar.GetMax() == of {
-		_ = p.bar.Set(done)
-	}
+func (p *progress) begin(of int, what string) {
+	p.bar = progressbar.NewOptions(of, progressbar.OptionSetWriter(p.status),
+		progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 }
 
-func (p progress) user() {
+// message is for who counts messages.
+func (p *progress) message(done, of int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.status == nil {
+		return
+	}
+	if p.bar == nil {
+		p.begin(of, "messages")
+	}
+	_ = p.bar.Set(done) // it fails only if the terminal does
+}
+
+// user is for who counts users. What it prints meanwhile does not mix with the bar.
+func (p *progress) user(print func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+	print()
 	if p.bar != nil {
 		_ = p.bar.Add(1)
 	}
 }
 
-func (p progress) finish() {
+func (p *progress) finish() {
 	if p.bar != nil {
 		_ = p.bar.Finish()
 	}
 }
 
-func (o *uidlImportOptions) importOne(ctx context.Context, t *uidlTarget, old *proxy.Upstream, m migrant, bar progress) importResult {
+func (o *uidlImportOptions) importOne(ctx context.Context, t *uidlTarget, old *proxy.Upstream, m migrant, bar *progress) importResult {
 	r := importResult{User: m.user}
 	progress := func(int, int) {}
 	if o.user != "" {
 		progress = bar.message
-	} else {
-		defer bar.user()
 	}
 	var err error
 	r.Adoption, err = t.gateway.Adopt(ctx, t.question(m.user, m.password), func(maildrop string) error {
