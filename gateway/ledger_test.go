@@ -661,3 +661,101 @@ func count(inbox *memimap.Mailbox) map[string]int {
 	}
 	return all
 }
+
+// naming is a server that has a lasting name for each message, and tells nothing
+// else to recognise one by.
+type naming struct {
+	upstream.Server
+	inbox *memimap.Mailbox
+}
+
+func (n naming) Open(ctx context.Context, login upstream.Login) (upstream.Mailbox, error) {
+	m, err := n.Server.Open(ctx, login)
+	if err != nil {
+		return nil, err
+	}
+	names := map[uint32]string{}
+	for _, m := range n.inbox.Messages() {
+		_, name, _ := strings.Cut(string(m.Raw), "<")
+		name, _, _ = strings.Cut(name, "@")
+		names[m.UID] = "M" + name
+	}
+	return &namingMailbox{m, names}, nil
+}
+
+type namingMailbox struct {
+	upstream.Mailbox
+	names map[uint32]string
+}
+
+func (n *namingMailbox) Messages(ctx context.Context) ([]upstream.Message, error) {
+	msgs, err := n.Mailbox.Messages(ctx)
+	msgs = slices.Clone(msgs)
+	for i := range msgs {
+		msgs[i].Unique = n.names[msgs[i].ID.UID]
+	}
+	return msgs, err
+}
+
+// With EMAILID nothing has to be read, and copies of a message in one folder are
+// told apart.
+func TestLastingNames(t *testing.T) {
+	for _, format := range []string{"restante", "emailid"} {
+		t.Run(format, func(t *testing.T) {
+			server, inbox := memory(t, append(posts(0, 4), post(2)))
+			h := &house{t: t, state: stateFile(t), route: func(r *gateway.Route) {
+				r.Policy = preset("keep")
+				r.UIDL, _ = uidl.Parse(format)
+			}}
+			h.session(naming{server, inbox}, func(c *pop3.Client) {
+				for i := range 5 {
+					retrieve(t, c, i+1) // so that entries are made
+				}
+				dele(t, c, 1)
+			})
+			before := h.names(naming{server, inbox})
+			if format == "emailid" && before[string(post(1))] != "M1 " {
+				t.Errorf("%q; want the server's name", before[string(post(1))])
+			}
+			inbox.Renumber()
+			after := h.names(naming{server, inbox})
+			copies := string(post(2))
+			if strings.Count(after[copies], " ") != 2 {
+				t.Errorf("the copies are called %q", after[copies])
+			}
+			delete(before, copies)
+			delete(after, copies)
+			wantKept(t, before, after, 0, 0)
+			again := h.names(naming{server, inbox})
+			inbox.Remove(3) // the first of the copies
+			rest := h.names(naming{server, inbox})
+			if one := rest[copies]; !strings.Contains(again[copies], one) {
+				t.Errorf("the copies were called %q, and the one that is left %q", again[copies], one)
+			}
+		})
+	}
+}
+
+// Folders are recognised each by itself, with the folder's name in their names.
+func TestFoldersUnderOtherUIDs(t *testing.T) {
+	imap := memimap.New()
+	imap.InsecureAuth = true
+	owner := imap.AddUser(user, secretPassword)
+	inbox, junk := owner.Mailbox("INBOX"), owner.Mailbox("Junk")
+	for i := range 4 {
+		inbox.Append(post(i), nil, time.Time{})
+		junk.Append(post(i+2), nil, time.Time{}) // two are in both
+	}
+	server := bridgeTo(t, serve(t, imap.Serve, func() { imap.Close() }))
+	h := &house{t: t, state: stateFile(t), route: func(r *gateway.Route) {
+		r.Policy = preset("keep", func(p *policy.Policy) { p.Folders = []string{"INBOX", "Junk"} })
+	}}
+	h.session(server, func(c *pop3.Client) { dele(t, c, 1, 8) })
+	before := h.names(server)
+	for _, folders := range [][]*memimap.Mailbox{{junk}, {inbox}, {inbox, junk}} {
+		for _, folder := range folders {
+			folder.Renumber()
+		}
+		wantKept(t, before, h.names(server), 0, 0)
+	}
+}
