@@ -83,9 +83,12 @@ func (o *office) open(mechanism string, more ...string) {
 	at.User = url.UserPassword("dovecot", "looks")
 	o.mail = peertest.Dovecot(t, peertest.WithPOP3(), peertest.WithTokens(at.String()), peertest.WithConfig("auth_mechanisms = "+mechanism))
 	o.mail.Deliver("alice", "INBOX", []byte("Subject: for the printer\r\n\r\nbody\r\n"))
-	dir := t.TempDir()
+	state := filepath.Join(t.TempDir(), "state.db")
+	if out, err := exec.Command(o.binary, "state", "init", "--state", state).CombinedOutput(); err != nil {
+		t.Fatalf("state init: %v\n%s", err, out)
+	}
 	provider := fmt.Sprintf("[oauth.test]\nissuer = %q\nclient_id = \"printer\"\n%s\n", o.tokens.URL, strings.Join(more, "\n"))
-	o.r = peertest.Restante(t, o.binary, fmt.Sprintf("state = %q\n[[route]]\naccounts = \"only\"\n", filepath.Join(dir, "state.db"))+
+	o.r = peertest.Restante(t, o.binary, fmt.Sprintf("state = %q\n[[route]]\naccounts = \"only\"\n", state)+
 		provider+o.upstream())
 	o.config = filepath.Join(o.r.Home, "restante.toml")
 	t.Cleanup(o.noSecrets)
