@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -121,5 +122,35 @@ func TestQuotaOfNobody(t *testing.T) {
 	m, messages := f.opened()
 	if q, err := m.Quota(t.Context(), "INBOX"); q != nil || err != nil || len(messages) != 1 {
 		t.Errorf("%+v, %v", q, err)
+	}
+}
+
+// TestKeeps: a folder without \* keeps the keywords that it names, and one that
+// names none at all keeps any.
+func TestKeeps(t *testing.T) {
+	for _, test := range []struct {
+		said       string
+		seen, mine bool
+	}{
+		{"", true, true},
+		{"* OK [PERMANENTFLAGS (\\Seen \\*)] x\r\n", true, true},
+		{"* OK [PERMANENTFLAGS (\\Seen $Fetched)] x\r\n", true, true},
+		{"* OK [PERMANENTFLAGS (\\Seen)] x\r\n", true, false},
+		{"* OK [PERMANENTFLAGS ()] x\r\n", false, false},
+	} {
+		f := newFake(t, "one")
+		f.instead = func(c *fakeConn, _ int, command string) bool {
+			if strings.HasPrefix(command, "SELECT") && test.said != "" {
+				c.send("%s", test.said)
+			}
+			return false
+		}
+		m, _ := f.opened()
+		if seen, mine := m.Keeps(0, `\Seen`), m.Keeps(0, "$fetched"); seen != test.seen || mine != test.mine || m.Keeps(1, `\Seen`) {
+			t.Errorf("%q: keeps \\Seen %v, $Fetched %v", test.said, seen, mine)
+		}
+		if name, err := m.Resolve(t.Context(), `\Junk`); !errors.Is(err, upstream.ErrNoFolder) {
+			t.Errorf("Resolve: %q, %v", name, err)
+		}
 	}
 }

@@ -149,6 +149,9 @@ func (b *builder) viewPolicies(path string, t *RouteTable, r *Route) {
 		}
 		r.views.policy[view] = &Route{Upstream: r.Upstream}
 		b.routePolicy(child(at, view), name, r.views.policy[view])
+		if r.views.policy[view].Policy.QuotaWarn > 0 {
+			b.warnf(child(at, view), "policy %q has quota_warn, whose notice only the view without a name shows", name)
+		}
 	}
 	if !t.Recent {
 		return

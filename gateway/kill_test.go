@@ -31,9 +31,17 @@ const (
 	victimDelete = "RESTANTE_GATEWAY_ON_DELETE"
 )
 
+// reclaiming stands for a policy that makes room in a full mailbox, and hides
+// what is deleted.
+const reclaiming = "reclaim"
+
 // victimPolicy retrieves by marking, and deletes as it is told.
 func victimPolicy(onDelete string) policy.Policy {
 	return preset("keep", func(p *policy.Policy) {
+		if onDelete == reclaiming {
+			p.QuotaWarn, p.QuotaReclaim = 10, policy.Reclaim{Above: 50, Do: policy.Act{Do: policy.Expunge}}
+			return
+		}
 		if err := p.OnDelete.UnmarshalText([]byte(onDelete)); err != nil {
 			panic(err)
 		}
@@ -117,15 +125,7 @@ func killedAfter(t *testing.T, onDelete, after string, marked bool) {
 	imapAddress := serve(t, imap.Serve, func() { imap.Close() })
 	server := bridgeTo(t, imapAddress)
 	state := filepath.Join(t.TempDir(), "state.db")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0])
-	cmd.Env = append(os.Environ(), victimCrash+"="+after, victimIMAP+"="+imapAddress,
-		victimState+"="+state, victimDelete+"="+onDelete)
-	if out, err := cmd.CombinedOutput(); err == nil || strings.Contains(string(out), "lived") {
-		t.Fatalf("the victim was not killed: %v %s", err, out)
-	}
-
+	kill(t, after, imapAddress, state, onDelete)
 	if marked {
 		inbox.SetFlags(1, `\Deleted`, `\Seen`)
 		inbox.SetFlags(2, `\Deleted`)
@@ -154,6 +154,69 @@ func killedAfter(t *testing.T, onDelete, after string, marked bool) {
 		t.Errorf("%d messages are left upstream, want %d", n, left)
 	}
 	wantSettled(t, s, onDelete)
+}
+
+// kill runs a victim.
+func kill(t *testing.T, after, imap, state, onDelete string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Env = append(os.Environ(), victimCrash+"="+after, victimIMAP+"="+imap, victimState+"="+state, victimDelete+"="+onDelete)
+	if out, err := cmd.CombinedOutput(); err == nil || strings.Contains(string(out), "lived") {
+		t.Fatalf("the victim was not killed: %v %s", err, out)
+	}
+}
+
+// TestKilledWhileReclaiming: whatever the step, only what was retrieved is gone,
+// nothing more goes for the same shortage, and the notice is the one that the
+// killed session listed.
+func TestKilledWhileReclaiming(t *testing.T) {
+	for after, left := range map[string]int{"intended": 5, "applied": 4, "concluded": 4} {
+		t.Run(after, func(t *testing.T) {
+			imap := memimap.New()
+			imap.InsecureAuth, imap.Has = true, []string{"QUOTA"}
+			account := imap.AddUser(user, secret.New(password))
+			for i := range 5 {
+				weigh(account, 10, time.Now().Add(time.Duration(i-100)*time.Hour))
+			}
+			account.SetQuota("User quota", 90<<10) // of which 45 may be in use
+			imapAddress := serve(t, imap.Serve, func() { imap.Close() })
+			state := filepath.Join(t.TempDir(), "state.db")
+			kill(t, after, imapAddress, state, reclaiming)
+			s, err := store.Open(state, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			key := store.ViewKey{Maildrop: "test\n" + user}
+			v, err := s.View(t.Context(), key)
+			if err != nil || v.Notice.Begun == 0 || v.Reclaimed.At == 0 {
+				t.Fatalf("%v, %+v", err, v)
+			}
+			p := victimPolicy(reclaiming)
+			address := front(t, remembering(bridgeTo(t, imapAddress), s, &p))
+			for range 2 {
+				c := signIn(t, address)
+				_, text, number := warning(t, c)
+				for n := range number - 1 {
+					retrieve(t, c, n+1)
+				}
+				if text != v.Notice.Text {
+					t.Errorf("the notice is\n%s\nand was\n%s", text, v.Notice.Text)
+				}
+				quit(t, c)
+			}
+			quit(t, signIn(t, address))
+			inbox := account.Mailbox("INBOX").Messages()
+			if len(inbox) != left || left == 4 && inbox[0].UID != 2 {
+				t.Errorf("%d messages are left, want %d", len(inbox), left)
+			}
+			if v, err := s.View(t.Context(), key); err != nil || len(v.Intents) != 0 {
+				t.Errorf("%v, %d intents are open", err, len(v.Intents))
+			}
+		})
+	}
 }
 
 // wantSettled: no intent is open, and the state says of both messages that they
