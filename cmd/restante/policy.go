@@ -33,12 +33,15 @@ type listedRule struct {
 
 // A listedPolicy is a policy in use.
 type listedPolicy struct {
-	Name       string       `json:"name"`
-	OnRetrieve string       `json:"on_retrieve"`
-	OnDelete   string       `json:"on_delete"`
-	Expire     string       `json:"expire,omitempty"`
-	DryRun     bool         `json:"dry_run,omitempty"`
-	Retain     []listedRule `json:"retain,omitempty"`
+	Name       string `json:"name"`
+	OnRetrieve string `json:"on_retrieve"`
+	OnDelete   string `json:"on_delete"`
+	Expire     string `json:"expire,omitempty"`
+	DryRun     bool   `json:"dry_run,omitempty"`
+	// Quota settings; 0 and "" are off.
+	QuotaWarn    int          `json:"quota_warn,omitempty"`
+	QuotaReclaim string       `json:"quota_reclaim,omitempty"`
+	Retain       []listedRule `json:"retain,omitempty"`
 }
 
 func policyListCommand() *cobra.Command {
@@ -77,7 +80,10 @@ func listPolicies(ctx context.Context, c *config.Snapshot) (all []listedPolicy, 
 	}
 	for _, p := range c.Policies() {
 		l := listedPolicy{Name: p.Name, OnRetrieve: p.Policy.OnRetrieve.String(), OnDelete: p.Policy.OnDelete.String(),
-			Expire: p.Policy.Expire(), DryRun: p.Policy.DryRun}
+			Expire: p.Policy.Expire(), DryRun: p.Policy.DryRun, QuotaWarn: p.Policy.QuotaWarn}
+		if r := p.Policy.QuotaReclaim; r.On() {
+			l.QuotaReclaim = fmt.Sprintf("above %d %%: %s", r.Above, r.Do)
+		}
 		for _, r := range p.Policy.Retain {
 			rule := listedRule{Rule: r.String(), Hash: r.Hash(p.Name)}
 			if at := approved[rule.Hash]; at != 0 {
@@ -94,6 +100,12 @@ func writePolicies(out io.Writer, all []listedPolicy) error {
 	for _, p := range all {
 		dry := map[bool]string{true: ", dry run"}[p.DryRun]
 		fmt.Fprintf(out, "%s: on_retrieve = %s, on_delete = %s, EXPIRE %s%s\n", p.Name, p.OnRetrieve, p.OnDelete, orNone(p.Expire), dry)
+		if p.QuotaWarn > 0 {
+			fmt.Fprintf(out, "    quota_warn at %d %%\n", p.QuotaWarn)
+		}
+		if p.QuotaReclaim != "" {
+			fmt.Fprintf(out, "    quota_reclaim %s\n", p.QuotaReclaim)
+		}
 		for _, r := range p.Retain {
 			state := "waits for restante policy approve"
 			if !r.Approved.IsZero() {
