@@ -178,7 +178,10 @@ func (o *Options) keepDefaults() {
 	if o.TLS = o.TLS.Clone(); o.TLS == nil {
 		o.TLS = new(tls.Config)
 	}
-	if o.TLS.ClientSessionCache == nil {
+	// Servers that ask for certificates may refuse resumption: Dovecot breaks the
+	// handshake off (OpenSSL: session id context uninitialized).
+	shows := o.TLS.GetClientCertificate != nil || len(o.TLS.Certificates) > 0
+	if o.TLS.ClientSessionCache == nil && !shows {
 		o.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(0) // resumption needs no certificates
 	}
 }

@@ -142,6 +142,10 @@ func TestAccountsWithDovecot(t *testing.T) {
 	h.wants("EXTERNAL for another", h.curl("file", "", append([]string{"pop3s"}, card...)...), "refused")
 	h.wants("EXTERNAL without a certificate", h.curl("alice", "", "pop3s", "--login-options", "AUTH=EXTERNAL"), "refused")
 
+	h.must("", "hold", "file", "on")
+	if out := h.must("in the file\n", "policy", "explain", "file"); !strings.Contains(out, "held") {
+		t.Errorf("hold is of another mailbox than the account's:\n%s", out)
+	}
 	h.must("", "account", "set", "alice", "--disabled")
 	h.wants("disabled", h.curl("alice", made[1]), "refused")
 	h.must("", "account", "set", "alice", "--disabled=false")
@@ -181,6 +185,42 @@ func TestKeysRotate(t *testing.T) {
 	}
 	h.must("", "account", "remove", "own")
 	h.wants("removed", h.curl("own", "code"), "refused")
+}
+
+// TestExternalUpstream: a server that trusts our certificate lets us in as the
+// account, without any password being kept.
+func TestExternalUpstream(t *testing.T) {
+	peertest.Need(t, "dovecot")
+	peertest.Need(t, "curl")
+	home := t.TempDir()
+	makeClientCertificate(t, home)
+	authority, err := os.ReadFile(filepath.Join(home, "client-ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := t.TempDir()
+	for _, dir := range []string{filepath.Dir(theirs), theirs} { // Dovecot reads it as another user
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(theirs, "ca.pem"), authority, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d := peertest.Dovecot(t, alice(), peertest.WithConfig("auth_mechanisms = plain external\nssl_ca = <"+filepath.Join(theirs, "ca.pem")+
+		"\nssl_verify_client_cert = yes\nssl_require_crl = no\nauth_ssl_username_from_cert = yes\nauth_username_format = %Lu\npassdb {\n  driver = static\n  args = nopassword=y\n  mechanisms = external\n}\n"))
+	d.Deliver("alice", "INBOX", []byte("Subject: x\r\n\r\nhello\r\n"))
+	h := &household{t: t, binary: peertest.BuildRestante(t, false), conf: filepath.Join(home, "restante.toml")}
+	h.write(fmt.Sprintf("state = %q\n[log]\nformat = \"json\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n", filepath.Join(home, "restante.db")) +
+		peertest.For("imaps://"+d.IMAPSAddr(), fmt.Sprintf("ca = %q\ncert = \"client.pem\"\nkey = \"client-key.pem\"", d.Certificate.CA)) +
+		"[[route]]\naccounts = \"first\"\n")
+	h.must("", "state", "init")
+	h.restante = peertest.RestanteWith(t, h.binary, "serve", "--config", h.conf)
+	noSecrets(t, h.restante)
+	h.must("code\n", "account", "add", "printer", "--method", "external", "--user", "alice")
+	h.wants("EXTERNAL upstream", h.curl("printer", "code"), "1")
+	h.wants("a wrong secret", h.curl("printer", "x"), "refused")
+	h.wants("no account", h.curl("alice", password), "1")
 }
 
 // makeClientCertificate writes an authority, and the certificate of
