@@ -472,3 +472,34 @@ func TestReload(t *testing.T) {
 	}
 	change(t, trail, a, b) // b is not locked by the attempt
 }
+
+// TestRotationFails: the trail goes on in the file that it has.
+func TestRotationFails(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "audit.jsonl")
+	set := fileSettings(path)
+	trail, seen := use(t, set)
+	say(trail, 1, 3)
+	written(t, trail, 5)
+	stamp := time.Now().UTC()
+	for second := range 30 { // every name that it could have is taken, by directories
+		for {
+			name, err := closedName(path, 1, stamp.Add(time.Duration(second)*time.Second))
+			if err != nil {
+				break
+			}
+			if err := os.Mkdir(name, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	set.RotateSize = 1000
+	trail.sinks()[0].retune(set)
+	say(trail, 4, 40)
+	end(t, trail)
+	wantNumbers(t, path, 40)
+	wantIntact(t, verified(t, path))
+	if !seen.has("begin another") {
+		t.Errorf("troubles: %v", seen.all)
+	}
+}

@@ -107,6 +107,9 @@ func (s source) search(ctx context.Context, q *audit.Query, each func(audit.Hit)
 }
 
 func (s source) searchState(ctx context.Context, q *audit.Query, each func(audit.Hit) error) error {
+	if err := s.tellBegin(ctx, q); err != nil {
+		return err
+	}
 	narrow := store.AuditQuery{Session: q.Session, UIDL: q.UIDL, MessageID: "", Since: unix(q.Since), Until: unix(q.Until)}
 	if len(q.Privacy.Key) == 0 {
 		narrow.Base = q.User
@@ -118,6 +121,28 @@ func (s source) searchState(ctx context.Context, q *audit.Query, each func(audit
 		_, err := q.Fits(line, each)
 		return err
 	})
+}
+
+var errFirst = errors.New("the first line was read")
+
+// tellBegin tells on stderr if the state file does not go back as far as the
+// question does: an answer that lacks something must say so.
+func (s source) tellBegin(ctx context.Context, q *audit.Query) error {
+	all := audit.Query{AnyView: true}
+	err := store.SearchAudit(ctx, s.state, store.AuditQuery{}, func(line []byte) error {
+		_, err := all.Fits(line, func(h audit.Hit) error {
+			if h.Seq > 1 && q.Since.Before(h.Time) {
+				fmt.Fprintf(os.Stderr, "restante: the state file has lines since %s only; --files searches the files, which may go back farther\n",
+					h.Time.UTC().Format(time.DateTime))
+			}
+			return errFirst
+		})
+		return err
+	})
+	if errors.Is(err, errFirst) {
+		return nil
+	}
+	return err
 }
 
 func unix(t time.Time) int64 {
