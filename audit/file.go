@@ -25,6 +25,7 @@ type file struct {
 	packing sync.WaitGroup
 	ending  chan struct{} // closed when packing must end
 	buffer  []byte
+	rename  func(from, to string) error
 }
 
 // files are for the user that Restante runs as, and for its group to read.
@@ -37,7 +38,7 @@ func openFile(path string) (*file, *recovered, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	f := &file{path: path, lock: lock, ending: make(chan struct{})}
+	f := &file{path: path, lock: lock, ending: make(chan struct{}), rename: os.Rename}
 	r, err := f.recover()
 	if err != nil {
 		return nil, nil, errors.Join(err, lock.Close())
@@ -201,7 +202,7 @@ func (f *file) rotate(day time.Time) (closed string, err error) {
 	if closed, err = closedName(f.path, f.first, day); err != nil {
 		return "", err
 	}
-	if err = os.Rename(f.path, closed); err != nil {
+	if err = f.rename(f.path, closed); err != nil {
 		return "", err
 	}
 	err = f.f.Close()
