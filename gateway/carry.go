@@ -162,22 +162,16 @@ func (s *session) leftOut(f earlierFolder, key uint64) bool {
 }
 
 // keysIn returns the keys that the listed messages of folder i had in an earlier
-// life of it, by index.
+// life of it, by index. A name alone proves nothing: the ledger must know it.
 func (s *session) keysIn(ctx context.Context, i int, f earlierFolder, msgs []upstream.Message) (map[int]uint64, error) {
-	var keys map[string]uint64
-	if f.UIDValidity != 0 {
-		var err error
-		if keys, err = s.earlierKeys(ctx, i, f); err != nil || len(keys) == 0 {
-			return nil, err
-		}
+	keys, err := s.earlierKeys(ctx, i, f)
+	if err != nil || len(keys) == 0 {
+		return nil, err
 	}
 	all := map[int]uint64{}
 	begin, end := folderRange(msgs, i)
 	for at := begin; at < end; at++ {
-		name := s.plainUIDL(&msgs[at])
-		if f.UIDValidity == 0 && name != "" {
-			all[at] = NameKey(name)
-		} else if key, known := keys[name]; known {
+		if key, known := keys[s.plainUIDL(&msgs[at])]; known {
 			all[at] = key
 		}
 	}

@@ -139,7 +139,7 @@ func (s *session) openFolder(ctx context.Context, i int, msgs []upstream.Message
 		return err
 	}
 	others := s.otherLives(i)
-	s.chooseFormats(f, highestUID(msgs, i), len(others) > 0)
+	s.chooseFormats(f, highestUID(msgs, i), others)
 	if len(others) > 0 && (came || f.life.Settled == 0 || s.imports) {
 		return s.recognise(ctx, i, msgs, others)
 	}
@@ -147,27 +147,22 @@ func (s *session) openFolder(ctx context.Context, i int, msgs []upstream.Message
 }
 
 // chooseFormats: names that were given stay, so another format is for messages
-// that come from now on. Where the folder had another life a name must not be one
-// of that.
-func (s *session) chooseFormats(f *folderLedger, highest uint32, hadOthers bool) {
-	wanted := s.format()
+// that come from now on.
+func (s *session) chooseFormats(f *folderLedger, highest uint32, others []otherLife) {
 	for _, n := range f.life.Formats {
 		if format, err := uidl.Parse(n.Format); err == nil {
 			f.formats = append(f.formats, naming{n.From, format})
 		}
 	}
-	lasting := wanted.WithValidity()
+	wanted := distinct(s.format(), f.key, others)
+	from := uint32(1)
 	if n := len(f.formats); n > 0 {
-		if last := f.formats[n-1].format.String(); last == wanted.String() || last == lasting.String() {
+		last := f.formats[n-1].format.String()
+		if last == wanted.String() || last == s.format().String() || last == s.format().WithValidity().String() ||
+			last == s.format().WithValidity().WithMark(markOf(f.key)).String() {
 			return
 		}
-	}
-	if hadOthers {
-		wanted = lasting
-	}
-	from := highest + 1
-	if len(f.formats) == 0 {
-		from = 1
+		from = highest + 1
 	}
 	f.formats = append(f.formats, naming{from, wanted})
 	for _, n := range f.formats {
@@ -175,6 +170,22 @@ func (s *session) chooseFormats(f *folderLedger, highest uint32, hadOthers bool)
 	}
 	f.dirty = f.dirty || f.known
 }
+
+// distinct is a format that gives no name which another life of the folder
+// may have given, also to messages that nobody knows any more.
+func distinct(format uidl.Format, own store.FolderKey, others []otherLife) uidl.Format {
+	if len(others) == 0 {
+		return format
+	}
+	format = format.WithValidity()
+	if slices.ContainsFunc(others, func(o otherLife) bool { return o.UIDValidity == own.UIDValidity }) {
+		return format.WithMark(markOf(own))
+	}
+	return format
+}
+
+// markOf tells maildrops apart.
+func markOf(key store.FolderKey) string { return uidl.FolderIdentity(key.Maildrop)[:6] }
 
 func highestUID(msgs []upstream.Message, folder int) (highest uint32) {
 	for i := range msgs {
@@ -198,7 +209,7 @@ func (s *session) otherLives(i int) (all []otherLife) {
 	add := func(maildrop string, lives []store.Life) {
 		for _, life := range lives {
 			key := store.FolderKey{Maildrop: maildrop, Folder: life.Folder, UIDValidity: life.UIDValidity}
-			if key != own && sameName(life.Folder, own.Folder) && life.Entries > 0 {
+			if key != own && sameName(life.Folder, own.Folder) {
 				all = append(all, otherLife{life, key})
 			}
 		}

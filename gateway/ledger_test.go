@@ -15,6 +15,8 @@ import (
 	"github.com/restante-mail/restante/memimap"
 	"github.com/restante-mail/restante/policy"
 	"github.com/restante-mail/restante/pop3"
+	"github.com/restante-mail/restante/pop3/pop3test"
+	"github.com/restante-mail/restante/proxy"
 	"github.com/restante-mail/restante/store"
 	"github.com/restante-mail/restante/uidl"
 	"github.com/restante-mail/restante/upstream"
@@ -757,5 +759,68 @@ func TestFoldersUnderOtherUIDs(t *testing.T) {
 			folder.Renumber()
 		}
 		wantKept(t, before, h.names(server), 0, 0)
+	}
+}
+
+// A name at the old server that the new one would give to another message is not
+// given again: neither if the ledger knows it, nor if only the view does.
+func TestNamesOfTheServerBefore(t *testing.T) {
+	server, inbox := memory(t, posts(0, 6))
+	format, _ := uidl.Parse(uidl.Default)
+	var names []string // of UIDs 1 to 6 of the new server, for other messages
+	for uid := range uint32(6) {
+		names = append(names, format.Of(uidl.Message{UID: uid + 1, UIDValidity: inbox.UIDValidity()}))
+	}
+	box := pop3test.NewMemory(posts(10, 16)...)
+	box.User, box.Password, box.UIDL = user, password, func(nth int) string { return names[nth-1] }
+	old := &pop3.Server{Backend: box}
+	pop, err := proxy.New(proxy.Options{Addresses: []string{serve(t, old.Serve, func() { _ = old.Shutdown(context.Background()) })}, Security: proxy.Plain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, state: stateFile(t), route: keepHiding}
+	h.session(pop, func(c *pop3.Client) {
+		retrieve(t, c, 1) // the ledger knows it
+		retrieve(t, c, 2)
+		dele(t, c, 2, 3) // of the third the ledger knows nothing
+	})
+	shown := h.names(server)
+	if len(shown) != 6 {
+		t.Errorf("%d messages are shown; want 6: nobody has deleted any of them", len(shown))
+	}
+	for text, name := range shown {
+		if slices.Contains(names[:3], strings.TrimSpace(name)) {
+			t.Errorf("%.70q is called %s, as another message was", text, name)
+		}
+	}
+}
+
+// The successor has the UIDVALIDITY of the server before, and that had messages
+// that nobody has learned anything of.
+func TestSuccessorWithTheSameUIDValidity(t *testing.T) {
+	one, inbox := memory(t, posts(0, 6))
+	two, other := memory(t, posts(20, 26))
+	if inbox.UIDValidity() != other.UIDValidity() {
+		t.Fatal("the servers have different UIDVALIDITYs, which proves nothing")
+	}
+	state := stateFile(t)
+	h := &house{t: t, state: state, route: keepHiding}
+	before := h.names(one)
+	key := store.FolderKey{Maildrop: gateway.Maildrop("test", "alice"), Folder: "INBOX", UIDValidity: inbox.UIDValidity()}
+	if err := state.Enter(t.Context(), key, store.LedgerChanges{Purge: []uint64{2, 3, 4, 5, 6}}); err != nil {
+		t.Fatal(err)
+	}
+	h.route = func(r *gateway.Route) {
+		r.Policy, r.Upstream, r.Before = preset("keep"), "new", gateway.Maildrop("test", "alice")
+	}
+	for range 2 {
+		other.Append(post(30+len(other.Messages())), nil, time.Time{})
+		after := h.names(two)
+		for text, name := range after {
+			if slices.Contains(slices.Collect(maps.Values(before)), name) {
+				t.Errorf("%.70q is called %s, as another message was", text, name)
+			}
+		}
+		wantKept(t, after, h.names(two), 0, 0)
 	}
 }

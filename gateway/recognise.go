@@ -28,6 +28,9 @@ type recognition struct {
 	at   []int // of its messages, in msgs
 	// taken are the names of messages whose names are decided.
 	taken map[string]bool
+	// remembered are the keys of names at a POP3 server that the view knows, of
+	// messages that the ledger may not know.
+	remembered map[uint64]bool
 	// adopted are the earlier messages whose names are taken.
 	adopted int
 	// names of all earlier messages, also of those that are gone.
@@ -50,6 +53,7 @@ func (s *session) recognise(ctx context.Context, i int, msgs []upstream.Message,
 	if err := r.readOthers(ctx, others); err != nil {
 		return err
 	}
+	r.readView()
 	if err := r.readHeaders(ctx); err != nil {
 		return clientError(err)
 	}
@@ -127,6 +131,24 @@ func (r *recognition) readOthers(ctx context.Context, others []otherLife) error 
 	return nil
 }
 
+// readView collects the names that the view has seen at a POP3 server, hashed.
+func (r *recognition) readView() {
+	m := r.s.memory
+	if m == nil {
+		return
+	}
+	r.remembered = map[uint64]bool{}
+	for _, v := range []*store.View{&m.view, &m.before} {
+		for i := range v.Folders {
+			if f := &v.Folders[i]; f.UIDValidity == 0 && sameName(f.Name, r.f.key.Folder) {
+				for _, memory := range f.Memories {
+					r.remembered[memory.Key] = true
+				}
+			}
+		}
+	}
+}
+
 // readHeaders asks for what the present messages are recognised by.
 func (r *recognition) readHeaders(ctx context.Context) error {
 	reader, ok := r.s.mailbox.(upstream.HeaderReader)
@@ -165,7 +187,7 @@ func (r *recognition) decide() (matched int) {
 			case o >= 0:
 				matched++
 				e.UIDL = r.old[o].Name
-			case r.names[name] || r.taken[name]: // another message's
+			case r.names[name] || r.taken[name] || r.remembered[NameKey(name)]: // another message's, perhaps
 				e.UIDL = uidl.Hashed(name, named)
 			}
 			if e.UIDL = f.worthKeeping(m.ID.UID, e.UIDL, name); e.UIDL != "" {

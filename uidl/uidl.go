@@ -151,7 +151,26 @@ func (f Format) WithValidity() Format {
 	if f.Lasting() {
 		return f
 	}
-	made, err := Parse(f.text + "-%v")
+	return f.with("-%v")
+}
+
+// WithMark is a format whose names end in a mark, for a folder that has the
+// UIDVALIDITY of another one, of another server. Names that come from the server
+// need none. The mark is a few letters and digits.
+func (f Format) WithMark(mark string) Format {
+	if f.ByServer() {
+		return f
+	}
+	return f.with("-" + mark)
+}
+
+// with adds to what is known to be good.
+func (f Format) with(more string) Format {
+	template, ok := named[f.text]
+	if !ok {
+		template = f.text
+	}
+	made, err := Parse(template + more)
 	if err != nil {
 		panic("uidl: a template that was good has become bad: " + err.Error())
 	}

@@ -108,4 +108,10 @@ func TestWithValidity(t *testing.T) {
 			t.Errorf("%s: %q; want %q", format, got, want)
 		}
 	}
+	for format, want := range map[string]string{"%u": "5-ab", "restante": "0000000500000007-ab", "%u%%": "5%-ab", "emailid": "0000000500000007"} {
+		f, _ := Parse(format)
+		if got := f.WithMark("ab").Of(Message{UID: 5, UIDValidity: 7}); got != want {
+			t.Errorf("%s with a mark: %q; want %q", format, got, want)
+		}
+	}
 }
