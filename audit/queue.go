@@ -34,10 +34,11 @@ type queue struct {
 	dropped uint64        // in all
 	room    chan struct{} // closed and replaced when room was made
 	wake    chan struct{} // tells the sink that there is something
+	brim    chan struct{} // tells the sink not to wait for more
 }
 
 func newQueue(limit int) *queue {
-	return &queue{limit: limit, room: make(chan struct{}), wake: make(chan struct{}, 1)}
+	return &queue{limit: limit, room: make(chan struct{}), wake: make(chan struct{}, 1), brim: make(chan struct{}, 1)}
 }
 
 // put appends an entry; one without an object is counted as dropped. If there is no room it waits for at most patience, and
@@ -93,6 +94,9 @@ func (q *queue) add(e entry) {
 	q.entries = append(q.entries, e)
 	q.octets += e.cost()
 	q.signal()
+	if q.octets > q.limit/2 {
+		signal(q.brim)
+	}
 }
 
 // drop counts a line that found no room, where it would have been.
@@ -105,9 +109,12 @@ func (q *queue) drop() {
 	q.add(entry{gap: 1})
 }
 
-func (q *queue) signal() {
+func (q *queue) signal() { signal(q.wake) }
+
+// signal leaves one signal, however many there were.
+func signal(to chan struct{}) {
 	select {
-	case q.wake <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
 }

@@ -206,7 +206,8 @@ func (s *sink) run() {
 	}
 }
 
-// linger waits for more lines, where nobody waits for these.
+// linger waits for more lines, where nobody waits for these. It is not woken by
+// each of them: that would cost a session more than its line does.
 func (s *sink) linger() {
 	wait := linger
 	switch {
@@ -217,17 +218,10 @@ func (s *sink) linger() {
 	}
 	more := time.NewTimer(wait)
 	defer more.Stop()
-	for {
-		select {
-		case <-more.C:
-			return
-		case <-s.stop:
-			return
-		case <-s.queue.wake:
-			if s.queue.full() {
-				return
-			}
-		}
+	select {
+	case <-more.C:
+	case <-s.stop:
+	case <-s.queue.brim:
 	}
 }
 

@@ -21,13 +21,18 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 9, "how often everything is measured; what is slow only once")
 	words := flag.String("rows", "", "measure only rows whose names begin with one of these words, with commas between")
+	auditing := flag.Bool("audit", false, "measure what auditing costs, and nothing else")
 	write := flag.String("write", "", "file whose table is to be replaced")
 	flag.Parse()
 	if *rounds < 1 || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(*rounds, *words, *write); err != nil {
+	measure := func() error { return run(*rounds, *words, *write) }
+	if *auditing {
+		measure = func() error { return measureAudit(*rounds) }
+	}
+	if err := measure(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
