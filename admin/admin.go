@@ -20,12 +20,27 @@ type Process struct {
 	// asked for it. It returns false if there is none, or if its QUIT is being
 	// done.
 	Kick func(s Session, by string) bool
+	// Record takes note of what an administrator's command has done beside this
+	// process. by is who used it, as the system tells.
+	Record func(d Deed, by string)
 	// Status tells all but what Checks find out.
 	Status func() Status
 	// Checks are what must work.
 	Checks func() []Check
 	// Complain is told what went wrong with an answer; nil: nobody is.
 	Complain func(text string)
+}
+
+// A Deed is what an administrator's command has done.
+type Deed struct {
+	Action string `json:"action"` // one of package audit's
+	// Account is whose maildrop it is about, View the view; "" if it is about none.
+	Account string `json:"account,omitempty"`
+	View    string `json:"view,omitempty"`
+	// Detail is the command as it was given, without secrets.
+	Detail string `json:"detail"`
+	OK     bool   `json:"ok"`
+	Error  string `json:"error,omitempty"`
 }
 
 // A Session is one connection of a client's.

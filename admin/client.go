@@ -49,6 +49,23 @@ func (c *Client) Kick(ctx context.Context, which KickRequest) (k Kicked, err err
 	return k, err
 }
 
+// Record has a running Restante take note of a deed. Absent tells whether none
+// runs.
+func (c *Client) Record(ctx context.Context, d Deed) error {
+	return c.ask(ctx, http.MethodPost, pathRecord, d, &struct{}{})
+}
+
+// absent: nobody is there to ask.
+type absent struct{ text string }
+
+func (a *absent) Error() string { return a.text }
+
+// Absent tells whether a Client's error means that no Restante runs.
+func Absent(err error) bool {
+	var a *absent
+	return errors.As(err, &a)
+}
+
 // Status tells how the process does.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	err = c.ask(ctx, http.MethodGet, pathStatus, nil, &s)
@@ -86,9 +103,9 @@ func (c *Client) ask(ctx context.Context, method, path string, send, receive any
 func (c *Client) unreachable(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("admin socket %s: there is none; Restante does not run, or with another configuration", c.path)
+		return &absent{fmt.Sprintf("admin socket %s: there is none; Restante does not run, or with another configuration", c.path)}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("admin socket %s: nobody answers; Restante does not run any more", c.path)
+		return &absent{fmt.Sprintf("admin socket %s: nobody answers; Restante does not run any more", c.path)}
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("admin socket %s: not allowed; ask as the user that Restante runs as, or as root", c.path)
 	}

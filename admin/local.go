@@ -12,6 +12,7 @@ const (
 	pathSessions = "/v1/sessions" // GET: []Session
 	pathKick     = "/v1/kick"     // POST KickRequest: Kicked
 	pathStatus   = "/v1/status"   // GET: Status
+	pathRecord   = "/v1/record"   // POST Deed: {}
 )
 
 // maxBody is more than a KickRequest has, in octets: user names come from lines
@@ -34,6 +35,7 @@ type Kicked struct {
 func (s *Server) local(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+pathSessions, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.process.Sessions()) })
 	mux.HandleFunc("POST "+pathKick, s.kick)
+	mux.HandleFunc("POST "+pathRecord, s.record)
 	mux.HandleFunc("GET "+pathStatus, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.status()) })
 }
 
@@ -55,6 +57,17 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	writeJSON(w, result)
+}
+
+func (s *Server) record(w http.ResponseWriter, r *http.Request) {
+	var deed Deed
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&deed)
+	if err != nil || deed.Action == "" || s.process.Record == nil {
+		writeText(w, http.StatusBadRequest, "say what was done\n")
+		return
+	}
+	s.process.Record(deed, whoAsks(r.Context()))
+	writeJSON(w, struct{}{})
 }
 
 // stateUpdate is RFC 1939's, as pop3 names it.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/restante-mail/restante/audit"
 	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/config"
 	"github.com/restante-mail/restante/store"
@@ -26,9 +27,14 @@ func accountsCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	parent.PersistentFlags().StringVar(&o.config, "config", "", "configuration file, or folder of *.toml files")
-	parent.AddCommand(o.addCommand(), o.setCommand(), o.removeCommand(), o.listCommand(), o.showCommand(), o.tryCommand(),
+	parent.AddCommand(o.changing(o.addCommand()), o.changing(o.setCommand()), o.changing(o.removeCommand()), o.listCommand(), o.showCommand(), o.tryCommand(),
 		o.sealCommand(), o.hashCommand(), o.keygenCommand(), o.authorizeCommand())
 	return parent
+}
+
+// changing has the audit trail tell of a command.
+func (o *accountsOptions) changing(c *cobra.Command) *cobra.Command {
+	return witnessed(c, always(audit.ActionAccount))
 }
 
 type accountsOptions struct{ config string }

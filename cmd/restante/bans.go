@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/restante-mail/restante/audit"
 	"github.com/restante-mail/restante/guard"
 	"github.com/restante-mail/restante/store"
 )
@@ -20,7 +21,7 @@ func bansCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(bansListCommand(), bansLiftCommand())
+	c.AddCommand(bansListCommand(), witnessed(bansLiftCommand(), always(audit.ActionUnban)))
 	return c
 }
 

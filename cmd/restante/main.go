@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/restante-mail/restante/audit"
 )
 
 // Exit statuses: 0 is success.
@@ -48,7 +50,7 @@ func rootCommand() *cobra.Command {
 		c.Args = noArguments
 		root.AddCommand(c)
 	}
-	root.AddCommand(stateCommand(), policyCommand(), undeleteCommand(), holdCommand(), sessionsCommand(), statusCommand(), bansCommand(), routeCommand())
+	root.AddCommand(stateCommand(), policyCommand(), witnessed(undeleteCommand(), always(audit.ActionUndelete)), witnessed(holdCommand(), holdAction), sessionsCommand(), statusCommand(), bansCommand(), routeCommand())
 	root.AddCommand(accountsCommand(), auditCommand(), uidlCommand())
 	root.Args = noArguments
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }

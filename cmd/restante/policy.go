@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/restante-mail/restante/audit"
 	"github.com/restante-mail/restante/config"
 	"github.com/restante-mail/restante/store"
 )
@@ -20,7 +21,7 @@ func policyCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(explainCommand(), policyListCommand(), approveCommand())
+	c.AddCommand(explainCommand(), policyListCommand(), witnessed(approveCommand(), always(audit.ActionApprove)))
 	return c
 }
 

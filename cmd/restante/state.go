@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/restante-mail/restante/audit"
 	"github.com/restante-mail/restante/config"
 	"github.com/restante-mail/restante/store"
 )
@@ -47,7 +48,7 @@ func stateCommand() *cobra.Command {
 		o.command("show", "Tell what a state file holds", 0, stateShow),
 		o.command("backup FILE", "Copy the state file to FILE, also while Restante runs", 1, stateBackup),
 		o.command("restore FILE", "Put a backup in the place of the state file; Restante must not run", 1, stateRestore),
-		forgetCommand(),
+		witnessed(forgetCommand(), always(audit.ActionForget)),
 	)
 	return parent
 }
