@@ -148,6 +148,16 @@ func TestExplainCompares(t *testing.T) {
 	want(t, out, err, "new instead of keep-days: 2 messages are shown instead of 4", "2  newly not shown: not among the newest (such as INBOX UID 2")
 	out, err = command(t, "policy", "explain", "alice", "--config", conf, "--against", other, "--json")
 	want(t, out, err, `"what": "newly shown"`, `"count": 2`)
+
+	// A draft elsewhere, whose state file is not there, goes by the one in use.
+	draft := filepath.Join(t.TempDir(), "draft.toml")
+	_, rest, _ := bytes.Cut(text, []byte("\n"))
+	rest = append([]byte("state = \"not-made-yet.db\"\n"), rest...)
+	if err := os.WriteFile(draft, append(rest, "retain = [{ since = \"arrived\", after = \"1ms\", do = \"trash\", unretrieved = true }]\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err = command(t, "policy", "explain", "alice", "--config", draft, "--against", conf)
+	want(t, out, err, "2 messages are shown instead of 4", `5  at QUIT, newly: would move to \Trash: retain rule 1`)
 }
 
 func TestCommandMistakes(t *testing.T) {
