@@ -397,3 +397,39 @@ func TestRefusedWhileAway(t *testing.T) {
 		t.Errorf("Token: %v", err)
 	}
 }
+
+// A transport that takes as long as it may.
+type patient struct {
+	t     *testing.T
+	times int
+}
+
+func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.times++
+	if deadline, ok := r.Context().Deadline(); !ok || time.Until(deadline) > askTime {
+		p.t.Errorf("%s is waited for until %v", r.URL.Path, deadline)
+	}
+	return nil, context.DeadlineExceeded
+}
+
+// Every request has a deadline, also those for which the library forgets it.
+func TestSlowServer(t *testing.T) {
+	d := newDesk(t)
+	for _, g := range []Grant{User, ClientCredentials, ServiceAccount} {
+		p := d.provider(g)
+		slow := &patient{t: t}
+		p.Transport, p.Issuer, p.Key = slow, "", testKey(t, d)
+		p.Endpoints = Endpoints{Token: d.server.URL + "/token", Device: d.server.URL + "/device"}
+		d.consent(p, "alice")
+		d.clock.add(2 * time.Hour)
+		if err := d.bad(d.keeper.Source(p, "alice", "alice"), upstream.Unavailable); !errors.Is(err, context.DeadlineExceeded) && !strings.Contains(err.Error(), "deadline exceeded") {
+			t.Errorf("%v: %v", g, err)
+		}
+		if _, err := d.keeper.Device(bounded(t), p, "alice", func(Prompt) {}); err == nil || !strings.Contains(err.Error(), "deadline exceeded") {
+			t.Errorf("%v: Device: %v", g, err)
+		}
+		if slow.times != 2 {
+			t.Errorf("%v: %d requests", g, slow.times)
+		}
+	}
+}

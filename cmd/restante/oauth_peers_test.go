@@ -28,7 +28,7 @@ import (
 // PASS, a server of tokens, and a real Dovecot that takes nothing but tokens.
 func TestOAuth(t *testing.T) {
 	peertest.Need(t, "dovecot")
-	binary := peertest.BuildRestante(t, true)
+	binary := peertest.BuildRestante(t, false)
 	for _, test := range []struct {
 		name string
 		run  func(t *testing.T, binary string)
