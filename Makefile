@@ -14,7 +14,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 # Real servers and clients that tests use where they are installed.
 PEERS = dovecot-imapd dovecot-pop3d fetchmail getmail6 mpop curl python3 fail2ban nginx libnginx-mod-mail perdition
 
-.PHONY: build test lint fuzz bench peers
+.PHONY: build test lint fuzz bench soak peers
 
 # The binary, static and reproducible.
 build:
@@ -42,6 +42,10 @@ fuzz:
 # Restante beside Dovecot's pop3d and imapc gateway, ROUNDS times (nine: 12 minutes); writes docs/performance.md.
 bench:
 	go run ./bench -rounds $(ROUNDS) -write docs/performance.md
+
+# A storm of 2,000 attempts to connect a second, 500 held at once, for two minutes; -v tells how it went.
+soak:
+	STORM=2m STORM_RATE=2000 go test -count=1 -v -timeout 10m -run TestStorm ./cmd/restante
 
 # The peers, on Debian and its kin. They are only installed: tests start their own.
 # Courier's packages conflict with Dovecot's; its server is unpacked in ~/.cache.

@@ -31,6 +31,11 @@ func DialPOP3(addr string, config *tls.Config) (*POP3Conn, error) {
 	if config != nil {
 		c = tls.Client(c, config)
 	}
+	return NewPOP3(c)
+}
+
+// NewPOP3 reads the greeting of a server that c is connected to.
+func NewPOP3(c net.Conn) (*POP3Conn, error) {
 	p := &POP3Conn{c: c, r: bufio.NewReaderSize(c, 64<<10), Patience: peerTime}
 	if _, err := p.Answer(); err != nil {
 		_ = c.Close()

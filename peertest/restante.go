@@ -135,6 +135,18 @@ func (r *RestanteServer) Await(text string) {
 	}
 }
 
+// Address is where the listener of that name serves.
+func (r *RestanteServer) Address(listener string) string {
+	r.t.Helper()
+	for _, e := range r.log.entries() {
+		if e.Message == "listening" && e.Listener == listener {
+			return e.Address
+		}
+	}
+	r.t.Fatalf("restante has no listener %q:\n%s", listener, r.Log())
+	return ""
+}
+
 // PID is the process id.
 func (r *RestanteServer) PID() int { return r.process.PID() }
 
@@ -191,6 +203,8 @@ type logEntry struct {
 	Message string `json:"msg"`
 	Address string `json:"address"`
 	TLS     string `json:"tls"`
+	// Listener is its name.
+	Listener string `json:"listener"`
 }
 
 func (l *liveLog) entries() (all []logEntry) {
