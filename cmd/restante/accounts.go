@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ func (o *accountsOptions) amend(ctx context.Context, name string, change func(c 
 	case configured(c, name) != nil:
 		return fmt.Errorf("account %q is in the configuration file: change it there; restante account seal and hash print what to write", name)
 	}
-	return store.AmendAccounts(ctx, c.State, func(w store.AccountWriter) error {
+	return amendAccounts(ctx, c.State, func(w store.AccountWriter) error {
 		a, found, err := readAccount(w.AccountReader, name)
 		if err != nil {
 			return err
@@ -73,6 +74,17 @@ func (o *accountsOptions) amend(ctx context.Context, name string, change func(c 
 		}
 		return writeAccount(w, a)
 	})
+}
+
+// amendAccounts is store.AmendAccounts; an error of change itself is no affair
+// of the state file, and says nothing of it.
+func amendAccounts(ctx context.Context, path string, change func(store.AccountWriter) error) error {
+	var own error
+	err := store.AmendAccounts(ctx, path, func(w store.AccountWriter) error {
+		own = change(w)
+		return own
+	})
+	return cmp.Or(own, err)
 }
 
 // configured is the account of the files with that name, or nil.
@@ -140,7 +152,7 @@ func (o *accountsOptions) remove(c *cobra.Command, name, label string) error {
 	case configured(s, name) != nil:
 		return fmt.Errorf("account %q is in the configuration file: remove it there", name)
 	}
-	return store.AmendAccounts(c.Context(), s.State, func(w store.AccountWriter) error {
+	return amendAccounts(c.Context(), s.State, func(w store.AccountWriter) error {
 		a, found, err := readAccount(w.AccountReader, name)
 		switch {
 		case err != nil && label != "":
