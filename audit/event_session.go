@@ -56,7 +56,7 @@ const (
 type SignIn struct {
 	Header
 	Result string `json:"result"`
-	// Method is the mechanism: USER, APOP, PLAIN, LOGIN, XOAUTH2, OAUTHBEARER.
+	// Method is the mechanism: USER, APOP, PLAIN, LOGIN, XOAUTH2, OAUTHBEARER, EXTERNAL.
 	Method string `json:"method"`
 	TLS    bool   `json:"tls"`
 	// Identity is the authorization identity, if it is not User.

@@ -154,7 +154,7 @@ func (d *Directory) Names(ctx context.Context) ([]string, error) {
 			}
 		}
 	}
-	for name := range d.Htpasswd.names() {
+	for name := range d.Htpasswd.Names() {
 		if _, there := known[name]; !there {
 			known[name] = true
 		}

@@ -138,8 +138,8 @@ func (h *Htpasswd) line(name string) (l htpasswdLine, found bool) {
 	return l, found
 }
 
-// names are those of all lines.
-func (h *Htpasswd) names() iter.Seq[string] {
+// Names are those of all lines.
+func (h *Htpasswd) Names() iter.Seq[string] {
 	if h == nil {
 		return func(func(string) bool) {}
 	}

@@ -22,6 +22,8 @@ func FuzzCommand(f *testing.F) {
 		"LIST 2\r\nUIDL 9\r\nRETR 18446744073709551617\r\nTOP 1 -1\r\nDELE 1\r\nDELE 1\r\nQUI", "\r\n\r\r\n\x00\n QUIT\n",
 		"USER a\nPASS b\nAUTH PLAIN\nAGEAYg==\nAUTH PLAIN =\nAUTH LOGIN YQ==\n*\nSTLS\n", "AUTH OAUTHBEARER bixhPWEsAWF1dGg9QmVhcmVyIHgBAQ==\n\nPASS\n",
 		strings.Repeat("A", 600) + "\r\nNOOP\r\n" + strings.Repeat("RETR 1\r\n", 300), "AUTH XOAUTH2 " + strings.Repeat("QUJD", 4000) + "\n",
+		"APOP alice c4c9334bac560ecc979e58001b3e22fb\r\nAPOP\r\nAPOP  x\r\n",
+		"AUTH EXTERNAL =\r\n",
 	} {
 		f.Add(true, []byte(talk))
 		f.Add(false, []byte(talk))
@@ -46,7 +48,7 @@ func FuzzCommand(f *testing.F) {
 func converse(t *testing.T, m *pop3test.Memory, talk []byte) []byte {
 	server, client := socketPair(t)
 	s := &pop3.Server{
-		Backend: m, Limits: pop3.Limits{BadCommands: -1, SignIns: -1},
+		Backend: m, APOP: true, Limits: pop3.Limits{BadCommands: -1, SignIns: -1},
 		Hooks: pop3.Hooks{End: func(sum pop3.Summary) {
 			if sum.End == pop3.EndPanic {
 				t.Error(sum.Err)

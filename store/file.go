@@ -92,6 +92,9 @@ func inspectViews(ctx context.Context, db *sql.DB, i *Info) error {
 	if err != nil || i.Schema < 5 {
 		return err
 	}
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM account`).Scan(&i.Accounts); err != nil {
+		return err
+	}
 	return db.QueryRowContext(ctx, `SELECT coalesce(sum(entries), 0) FROM ledger_life`).Scan(&i.Ledger)
 }
 

@@ -122,6 +122,8 @@ type Info struct {
 	Views, ViewOctets int64
 	// Held maildrops.
 	Held int64
+	// Accounts that are kept.
+	Accounts int64
 	// Ledger counts the messages whose UIDLs and headers are known.
 	Ledger int64
 }

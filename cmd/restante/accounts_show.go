@@ -19,7 +19,7 @@ import (
 // shownAccount is an account without its secrets.
 type shownAccount struct {
 	Name string `json:"name"`
-	// Source is "configuration" or "state".
+	// Source is "configuration", "state" or "htpasswd file".
 	Source   string        `json:"source"`
 	Disabled bool          `json:"disabled,omitempty"`
 	Method   string        `json:"method"`
@@ -78,23 +78,29 @@ func kindOf(s auth.Secret) string {
 	return "generated"
 }
 
-// all returns every account of the files and of the state file, by name.
+// all returns every account of the files and of the state file, by name. A line
+// of an htpasswd file is one where there is no other of that name.
 func (o *accountsOptions) all(ctx context.Context) (list []shownAccount, err error) {
 	c, _, err := o.load()
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
-	if c.State == "" {
+	if c.State != "" {
+		err = store.LookAtAccounts(ctx, c.State, func(r store.AccountReader) error {
+			list, err = gather(c, r, now)
+			return err
+		})
+	} else {
 		for _, a := range c.Accounts {
 			list = append(list, describe(a, "configuration", nil, now))
 		}
-		return list, nil
 	}
-	err = store.LookAtAccounts(ctx, c.State, func(r store.AccountReader) error {
-		list, err = gather(c, r, now)
-		return err
-	})
+	for name := range c.Htpasswd.Names() {
+		if !slices.ContainsFunc(list, func(a shownAccount) bool { return auth.Fold(a.Name) == name }) {
+			list = append(list, describe(auth.Account{Name: name}, "htpasswd file", nil, now))
+		}
+	}
 	slices.SortFunc(list, func(a, b shownAccount) int { return strings.Compare(auth.Fold(a.Name), auth.Fold(b.Name)) })
 	return list, err
 }

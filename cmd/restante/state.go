@@ -91,9 +91,9 @@ func stateShow(ctx context.Context, out io.Writer, path, _ string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "file      %s\ncreated   %s\nschema    %d\non disk   %d octets\nlistings  %d, %d octets\nsizes     of %d folders, %d octets\nviews     %d, %d octets\nnames     of %d messages\nheld      %d account(s)\n",
+	_, err = fmt.Fprintf(out, "file      %s\ncreated   %s\nschema    %d\non disk   %d octets\nlistings  %d, %d octets\nsizes     of %d folders, %d octets\nviews     %d, %d octets\nnames     of %d messages\nheld      %d maildrop(s)\naccounts  %d\n",
 		info.Path, info.Created.Format("2006-01-02 15:04:05 MST"), info.Schema, info.Octets,
-		info.Listings, info.ListingOctets, info.Folders, info.SizeOctets, info.Views, info.ViewOctets, info.Ledger, info.Held)
+		info.Listings, info.ListingOctets, info.Folders, info.SizeOctets, info.Views, info.ViewOctets, info.Ledger, info.Held, info.Accounts)
 	return err
 }
 
