@@ -80,7 +80,7 @@ func (u *Upstream) dialOne(ctx context.Context, address string, remembered bool)
 	if err != nil {
 		return nil, err
 	}
-	raw := newSocket(conn)
+	raw := newSocket(u.o.Hooks.Watch(conn))
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
 	f, err := u.greet(ctx, raw, address)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/restante-mail/restante/upstream"
 )
 
 // ownTag begins the tags of our own commands. The library's begin with T.
@@ -19,6 +21,8 @@ type injection struct {
 	uids *uids   // gets the SEARCH response, if not nil
 	// quotas gets the QUOTA responses until the command is done, if not nil.
 	quotas *quotas
+	// folders gets the LIST responses until the command is done, if not nil.
+	folders *[]upstream.SurveyedFolder
 	// selects: what comes before the command is done is of another folder.
 	selects bool
 	done    chan struct{}

@@ -87,6 +87,8 @@ func (f *framing) untagged(u []byte, stream int64) error {
 	case kind == "EXISTS", kind == "EXPUNGE":
 		f.selected.count(kind, num)
 		f.out = fmt.Appendf(nil, "* %d %s\r\n", num, kind)
+	case kind == "LIST" && f.surveying() != nil:
+		addFolder(f.surveying(), rest)
 	case kind == "LIST" && f.special != "" && bytes.Contains(bytes.ToLower(rest), []byte(f.special)):
 		f.out = u
 	default:

@@ -26,15 +26,8 @@ type Tried struct {
 // the account and tries what is kept for it.
 func (g *Gateway) Try(ctx context.Context, q Question, held bool) (t Tried, err error) {
 	peer := pop3.Peer{ID: "try", Listener: q.Listener, Remote: &net.TCPAddr{IP: q.Client.AsSlice()}}
-	var route Route
-	var login upstream.Login
-	if held {
-		route, login, err = g.leadHeld(ctx, peer, q.Credentials.User, func(r Route, _ auth.Account) (Route, error) { return r, nil })
-	} else {
-		route, login, err = g.lead(ctx, peer, q.Credentials)
-	}
-	t = Tried{Upstream: route.Upstream, Host: route.Host, User: login.User, Mailbox: route.User, View: route.View,
-		Policy: route.PolicyName, Secret: route.Label}
+	route, login, err := g.leadEither(ctx, peer, q, held)
+	t = tried(route, login)
 	if err != nil {
 		return t, err
 	}
@@ -46,6 +39,11 @@ func (g *Gateway) Try(ctx context.Context, q Question, held bool) (t Tried, err 
 		t.Folders = append(t.Folders, f.Name)
 	}
 	return t, mailbox.Close()
+}
+
+func tried(route Route, login upstream.Login) Tried {
+	return Tried{Upstream: route.Upstream, Host: route.Host, User: login.User, Mailbox: route.User, View: route.View,
+		Policy: route.PolicyName, Secret: route.Label}
 }
 
 // leadHeld finds the way to an account's mailbox with what is kept for it, for

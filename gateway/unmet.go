@@ -39,23 +39,36 @@ func (g *Gateway) Unmet(ctx context.Context, q Question) ([]Unmet, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &unmet{ctx: ctx, route: route, login: login}
 	mailbox, err := route.Server.Open(ctx, login)
-	if errors.Is(err, upstream.ErrNoFolder) {
-		c.add(fmt.Sprintf("folders = %q", route.Policy.Folders), "the first folder is not there, and messages are named by it: %v", err)
+	c := &unmet{ctx: ctx, route: route, login: login}
+	if c.noFirstFolder(err) {
 		return c.all, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer mailbox.Close() // nothing was changed
+	return c.of(mailbox)
+}
+
+// noFirstFolder takes note of an Open that failed because of what the policy asks for.
+func (c *unmet) noFirstFolder(err error) bool {
+	if !errors.Is(err, upstream.ErrNoFolder) {
+		return false
+	}
+	c.add(fmt.Sprintf("folders = %q", c.route.Policy.Folders), "the first folder is not there, and messages are named by it: %v", err)
+	return true
+}
+
+// of checks the policy against an open mailbox.
+func (c *unmet) of(mailbox upstream.Mailbox) ([]Unmet, error) {
 	inspector, ok := mailbox.(upstream.Inspector)
 	if !ok {
 		return nil, nil // what POP3 cannot do was refused when the configuration was read
 	}
 	c.inspector, c.folders, c.able = inspector, mailbox.Folders(), inspector.Abilities()
 	c.checkFolders()
-	for _, need := range route.Policy.Needs() {
+	for _, need := range c.route.Policy.Needs() {
 		c.check(need)
 	}
 	c.checkQuota()

@@ -56,6 +56,9 @@ func (c *Client) Capabilities(ctx context.Context) (ServerCaps, error) {
 // from the same server, which saves asking.
 func (c *Client) Assume(caps ServerCaps) { c.caps, c.capsKnown = caps, true }
 
+// Forget makes the next Capabilities ask anew: after sign-in a server may say more.
+func (c *Client) Forget() { c.caps, c.capsKnown = nil, false }
+
 func (s ServerCaps) add(line []byte) error {
 	if len(s) >= clientMaxCaps {
 		return ErrMalformed

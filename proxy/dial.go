@@ -75,6 +75,7 @@ func (u *Upstream) connect(ctx context.Context, address string, client netip.Add
 	if err != nil {
 		return nil, err
 	}
+	conn = u.options.Hooks.Watch(conn)
 	if err := u.sendProxy(conn, client); err != nil {
 		_ = conn.Close()
 		return nil, err

@@ -18,12 +18,16 @@ func (u *Upstream) Probe(ctx context.Context) (upstream.Report, error) {
 		return upstream.Report{}, err
 	}
 	defer l.Client.Close()
-	report := upstream.Report{Address: l.address, Findings: findings(l.caps)}
-	for name, values := range l.caps {
-		report.Capabilities = append(report.Capabilities, strings.TrimSpace(name+" "+strings.Join(values, " ")))
+	return upstream.Report{Address: l.address, Findings: findings(l.caps), Capabilities: inLines(l.caps)}, nil
+}
+
+// inLines are capabilities as CAPA lists them, sorted.
+func inLines(caps pop3.ServerCaps) (lines []string) {
+	for name, values := range caps {
+		lines = append(lines, strings.TrimSpace(name+" "+strings.Join(values, " ")))
 	}
-	slices.Sort(report.Capabilities)
-	return report, nil
+	slices.Sort(lines)
+	return lines
 }
 
 func findings(caps pop3.ServerCaps) (found []string) {

@@ -14,6 +14,9 @@ type Hooks struct {
 	Opened func(warm bool, took time.Duration, err error)
 	// Listed is called for each folder that was listed.
 	Listed func(how Listing)
+	// RoundTrip is called for each time that a server was waited for after it
+	// was sent something, TLS included.
+	RoundTrip func()
 }
 
 // Listing is how a folder was listed.

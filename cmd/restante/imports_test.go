@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"admin":                {"audit"},
 	"gateway":              {"pop3", "upstream", "policy", "secret", "bridge", "proxy", "config", "store", "audit", "guard", "auth", "uidl", "lookup"},
 	"store/storetest":      {"store"},
+	"doctor":               {"gateway", "upstream"},
 }
 
 // libraryOnlyIn keeps a library behind the package that defends against it.

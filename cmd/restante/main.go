@@ -51,7 +51,7 @@ func rootCommand() *cobra.Command {
 		root.AddCommand(c)
 	}
 	root.AddCommand(stateCommand(), policyCommand(), witnessed(undeleteCommand(), always(audit.ActionUndelete)), witnessed(holdCommand(), holdAction), sessionsCommand(), statusCommand(), bansCommand(), routeCommand())
-	root.AddCommand(accountsCommand(), auditCommand(), uidlCommand())
+	root.AddCommand(accountsCommand(), auditCommand(), uidlCommand(), doctorCommand())
 	root.Args = noArguments
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	return root

@@ -21,6 +21,7 @@ type openedUpstream struct {
 	server interface {
 		upstream.Server
 		Probe(context.Context) (upstream.Report, error)
+		Visit(context.Context) []upstream.Visit
 		Close() error
 	}
 	fingerprint string
