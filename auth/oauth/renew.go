@@ -62,8 +62,8 @@ func (s *Source) reload(ctx context.Context, refused string) (done bool, err err
 	if err != nil {
 		return false, fmt.Errorf("read what is kept of the account: %w", err)
 	}
-	if why := s.p.Wants(kept); why != "" {
-		kept = Saved{Revision: kept.Revision, Needs: why}
+	if why := s.p.Wants(kept); why != kept.Needs {
+		kept = Saved{Revision: kept.Revision, Needs: why} // its tokens are another provider's
 	}
 	s.hold(kept, secret.Text{}, false)
 	if kept.Needs != "" {

@@ -317,3 +317,30 @@ func TestTwoSourcesOfOneAccount(t *testing.T) {
 		t.Errorf("%d requests, %d at once", n, most)
 	}
 }
+
+// The access token that is left when a consent was taken back is used to its
+// end, and not beyond.
+func TestLastToken(t *testing.T) {
+	d := newDesk(t)
+	p := d.provider(User)
+	d.consent(p, "alice")
+	d.clock.add(55 * time.Minute)
+	d.server.Set(func(s *oauthtest.Server) {
+		s.Fault = func(w http.ResponseWriter, _ *http.Request) bool {
+			oauthtest.Fail(w, http.StatusBadRequest, "invalid_grant", "")
+			return true
+		}
+	})
+	source := d.keeper.Source(p, "alice", "")
+	for range 3 {
+		d.good(source, "alice")
+		d.settled(source)
+	}
+	d.clock.add(5 * time.Minute)
+	if err := d.bad(source, upstream.Denied); !errors.Is(err, ErrNeedsAuthorize) {
+		t.Errorf("Token: %v", err)
+	}
+	if n := d.server.Asked("refresh_token"); n != 2 {
+		t.Errorf("%d requests", n)
+	}
+}
