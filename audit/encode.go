@@ -44,7 +44,28 @@ func (n *Encoder) Append(dst []byte, e Event) []byte {
 // appendTime writes UTC with microseconds and a fixed width, so that texts sort
 // as times do.
 func appendTime(b []byte, t time.Time) []byte {
-	return t.UTC().AppendFormat(b, `"2006-01-02T15:04:05.000000Z"`)
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = append(b, '"')
+	b = appendDigits(b, year, 4)
+	b = appendDigits(append(b, '-'), int(month), 2)
+	b = appendDigits(append(b, '-'), day, 2)
+	b = appendDigits(append(b, 'T'), hour, 2)
+	b = appendDigits(append(b, ':'), minute, 2)
+	b = appendDigits(append(b, ':'), second, 2)
+	b = appendDigits(append(b, '.'), t.Nanosecond()/1000, 6)
+	return append(b, 'Z', '"')
+}
+
+// appendDigits writes the last count digits of n.
+func appendDigits(b []byte, n, count int) []byte {
+	var digits [8]byte
+	for i := count - 1; i >= 0; i-- {
+		digits[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return append(b, digits[:count]...)
 }
 
 // line is an object in the making. What is "" is left out, everywhere.
@@ -82,14 +103,25 @@ func (l *line) truth(name string, value bool) {
 	l.b = strconv.AppendBool(l.b, value)
 }
 
-// seconds are told to the microsecond.
+// seconds are told to the microsecond, without zeros at the end. What is no
+// time is 0: JSON has neither infinity nor NaN.
 func (l *line) seconds(name string, s float64) {
-	if math.IsNaN(s) || math.IsInf(s, 0) { // JSON has neither
+	if !(s > 0 && s < maxSeconds) {
 		s = 0
 	}
-	l.key(name)
-	l.b = strconv.AppendFloat(l.b, math.Round(s*1e6)/1e6, 'f', -1, 64)
+	micros := int64(math.Round(s * 1e6))
+	l.number(name, micros/1e6)
+	if micros %= 1e6; micros == 0 {
+		return
+	}
+	l.b = appendDigits(append(l.b, '.'), int(micros), 6)
+	for l.b[len(l.b)-1] == '0' {
+		l.b = l.b[:len(l.b)-1]
+	}
 }
+
+// maxSeconds is more than anything lasts: some 30 years.
+const maxSeconds = 1e9
 
 // who is a user's name, here or upstream.
 func (l *line) who(name, user string) {

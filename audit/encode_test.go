@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/json"
+	"math"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -249,5 +250,15 @@ func BenchmarkRetrieval(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		buf = n.Append(buf[:0], e)
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for s, want := range map[float64]string{0: "0", 1: "1", 0.5: "0.5", 12.000001: "12.000001", 0.0000004: "0", 3.9999999: "4",
+		-1: "0", math.NaN(): "0", math.Inf(1): "0", 100.25: "100.25"} {
+		l := line{}
+		if l.seconds("s", s); string(l.b) != `,"s":`+want {
+			t.Errorf("%v is written as %s", s, l.b)
+		}
 	}
 }

@@ -46,12 +46,19 @@ func appendText(b []byte, s string) []byte {
 // plainPrefix is how many octets of s need no look: printable ASCII.
 func plainPrefix(s string) int {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+		if !plain[s[i]] {
 			return i
 		}
 	}
 	return len(s)
 }
+
+var plain = func() (is [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		is[c] = c != '"' && c != '\\'
+	}
+	return is
+}()
 
 func appendRune(b []byte, r rune, size int, first byte) []byte {
 	switch {

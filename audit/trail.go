@@ -45,7 +45,7 @@ func (t *Trail) Record(e Event) {
 	if len(t.sinks()) == 0 {
 		return
 	}
-	object := t.encoder.Append(make([]byte, 0, 640), e)
+	object := t.encoder.Append(make([]byte, 0, 1024), e)
 	t.give(object, e.Kind() == KindSessionEnded)
 }
 
