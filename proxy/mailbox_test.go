@@ -187,15 +187,50 @@ func TestCloseEarlyWithoutUIDL(t *testing.T) {
 	}
 }
 
+// faulty are all commands of a visit.
+var faulty = []string{"greeting", "CAPA", "USER", "PASS", "STAT", "LIST", "UIDL", "RETR", "RETR 1", "RETR 2", "RETR 3", "TOP", "DELE", "DELE 1", "DELE 2", "QUIT"}
+
 // Whatever command the server hangs up at, once or always: nothing is lost,
 // nothing is said to be done that is not, and no message is another.
 func TestDropAtEveryCommand(t *testing.T) {
-	for _, at := range []string{"greeting", "CAPA", "USER", "PASS", "LIST", "UIDL", "RETR", "TOP", "DELE", "QUIT"} {
+	for _, at := range faulty {
 		for _, always := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s %v", at, always), func(t *testing.T) {
-				visit(t, func(session int, command string) string {
-					if strings.HasPrefix(command, at) && (always || session == 1) {
-						return hangUp
+			for _, ahead := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s always %v ahead %v", at, always, ahead), func(t *testing.T) {
+					visit(t, ahead, func(session int, command string) string {
+						if strings.HasPrefix(command, at) && (always || session == 1) {
+							return hangUp
+						}
+						return ""
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestRefusalOfEveryCommand(t *testing.T) {
+	for _, at := range faulty {
+		for _, text := range []string{"", "no such message", "[SYS/TEMP] later"} {
+			for _, ahead := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s %s ahead %v", at, text, ahead), func(t *testing.T) { visit(t, ahead, refuse(at, text)) })
+			}
+		}
+	}
+}
+
+// TestMalformedAnswers: nothing that a server may say instead of an answer makes
+// one message another, or a removal of nothing.
+func TestMalformedAnswers(t *testing.T) {
+	for _, at := range faulty {
+		for _, answer := range []string{
+			"\r\n", "+OKAY\r\n", "OK\r\n", "+ok\r\n", "+OK\n", "+OK\r\n+OK\r\n", "-ERR\n", ".\r\n", "+OK\r\n.\r\n.\r\n",
+			"+OK 99 99\r\n1 5\r\n.\r\n", "+OK\r\n1\r\n2\r\n3\r\n.\r\n", "+OK\r\n1 1\r\n1 1\r\n.\r\n",
+		} {
+			t.Run(fmt.Sprintf("%s %q", at, answer), func(t *testing.T) {
+				visit(t, true, func(session int, command string) string {
+					if session == 1 && strings.HasPrefix(command, at) {
+						return answer + hangUp
 					}
 					return ""
 				})
@@ -204,34 +239,32 @@ func TestDropAtEveryCommand(t *testing.T) {
 	}
 }
 
-func TestRefusalOfEveryCommand(t *testing.T) {
-	for _, at := range []string{"greeting", "CAPA", "USER", "PASS", "LIST", "UIDL", "RETR", "TOP", "DELE", "DELE 1", "QUIT"} {
-		for _, text := range []string{"", "no such message", "[SYS/TEMP] later"} {
-			t.Run(at+" "+text, func(t *testing.T) { visit(t, refuse(at, text)) })
-		}
-	}
-}
-
-// visit is a session that reads two messages and deletes them, as far as the
-// server lets it.
-func visit(t *testing.T, instead func(int, string) string) {
+// visit is a session that counts, lists, reads two messages and deletes them, as
+// far as the server lets it.
+func visit(t *testing.T, ahead bool, instead func(int, string) string) {
 	f := newFake(t, "one\r\n", "two\r\n", "three\r\n")
+	f.stat = "+OK 3 17\r\n"
 	f.does(instead)
-	mailbox, err := f.upstream(t).Open(t.Context(), alice)
+	u := f.upstream(t)
+	u.options.Neutral = &ahead
+	mailbox, err := u.Open(t.Context(), alice)
 	if err != nil {
 		intact(t, f)
 		return
 	}
 	m := mailbox.(*Mailbox)
 	defer func() { _ = m.Close() }()
+	_, _, _, _ = m.Count(t.Context())
 	list, err := m.Messages(t.Context())
 	if err != nil {
 		_ = m.Close()
 		intact(t, f)
 		return
 	}
-	for i, want := range []string{"one\r\n", "two\r\n"} {
-		if got, err := m.text(t.Context(), list[i].ID); err == nil && got != want {
+	m.Expect(list)
+	for i, want := range []string{"one\r\n", "two\r\n", "three\r\n"}[:len(list)] {
+		got, err := m.text(t.Context(), list[i].ID)
+		if forged := f.forged(fmt.Sprintf("RETR %d", list[i].ID.UID)); err == nil && got != want && !forged {
 			t.Errorf("message %d is %q", i+1, got)
 		}
 		if body, err := m.Open(t.Context(), list[i].ID, upstream.Part{}); err == nil {
@@ -239,6 +272,14 @@ func visit(t *testing.T, instead func(int, string) string) {
 		}
 	}
 	done(t, f, m.Apply(t.Context(), expunge(1, 2)))
+}
+
+// forged tells whether the first session gives a text of its own to that command.
+func (f *fake) forged(command string) bool {
+	var instead func(int, string) string
+	f.change(func() { instead = f.instead })
+	text, _, _ := strings.Cut(instead(1, command), hangUp)
+	return strings.HasPrefix(text, "+OK") && strings.Contains(text, "\n.")
 }
 
 func intact(t *testing.T, f *fake) {
@@ -255,9 +296,10 @@ func done(t *testing.T, f *fake, results []upstream.Result) {
 	if !slices.Contains(left, "uidl-3") {
 		t.Error("a message was deleted that nobody deleted")
 	}
-	gone := f.instead != nil && strings.Contains(f.instead(1, "DELE 1"), "no such") // then the server says so
 	for i, r := range results {
 		there := slices.Contains(left, fmt.Sprint("uidl-", i+1))
+		gone := f.instead != nil && (strings.Contains(f.instead(1, fmt.Sprint("DELE ", i+1)), "no such") ||
+			strings.HasPrefix(f.instead(1, "QUIT"), "+OK")) // then the server says so
 		if r.Err == nil && there && !gone {
 			t.Errorf("message %d is said to be deleted and is there", i+1)
 		}
