@@ -83,24 +83,25 @@ func (c *Client) Next(ctx context.Context) (*ClientBody, error) {
 	}
 	a := c.asked[0]
 	c.asked = append(c.asked[:0], c.asked[1:]...)
-	b := &ClientBody{c: c, command: a.name(), ctx: ctx, start: true}
-	err := c.exchange(ctx, func() error {
-		c.silence = c.options.ReadTimeout
-		status, lone, err := c.line(clientMaxLine)
-		if err != nil {
-			return fmt.Errorf("%s: %w", b.command, err)
-		}
-		b.lone = lone
-		_, err = clientStatus(b.command, status)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
 	conn := c.conn
+	b := &ClientBody{c: c, command: a.name(), ctx: ctx, start: true}
 	b.stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
+	if err := b.begin(); err != nil {
+		return nil, c.settle(ctx, b.stop(), err)
+	}
 	c.body = b
 	return b, nil
+}
+
+// begin reads the status line.
+func (b *ClientBody) begin() error {
+	b.c.silence = b.c.options.ReadTimeout
+	status, lone, err := b.c.line(clientMaxLine)
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.command, err)
+	}
+	b.lone = lone
+	return clientIsOK(b.command, status)
 }
 
 // AnswerFollows tells whether what comes next begins like an answer to a

@@ -53,6 +53,15 @@ func clientStatus(command string, line []byte) (string, error) {
 	return "", fmt.Errorf("%s: %w: neither +OK nor -ERR", command, ErrMalformed)
 }
 
+// clientIsOK is clientStatus without the text.
+func clientIsOK(command string, line []byte) error {
+	if bytes.HasPrefix(line, []byte("+OK ")) || string(line) == "+OK" {
+		return nil
+	}
+	_, err := clientStatus(command, line)
+	return err
+}
+
 // clientIndicator cuts a status indicator off a line. It must stand alone:
 // "+OKAY" is neither.
 func clientIndicator(line []byte, indicator string) (text string, ok bool) {

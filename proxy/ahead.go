@@ -210,7 +210,7 @@ func (m *Mailbox) skip(ctx context.Context, p pending) error {
 	if err != nil {
 		return err
 	}
-	r := &reader{mailbox: m, body: body, doing: "skip a message", pending: p}
+	r := &reader{mailbox: m, body: body, pending: p}
 	r.drain(closeLimit)
 	return m.line.Err()
 }

@@ -19,7 +19,7 @@ const closeLimit = 256 << 10
 // server has it. A body that was cut cannot be resumed over POP3.
 func (m *Mailbox) Open(ctx context.Context, id upstream.ID, part upstream.Part) (io.ReadCloser, error) {
 	m.course.Visit(m.course.Find(id), linesOf(part))
-	r := &reader{mailbox: m, doing: fmt.Sprintf("read message %d", id.UID), whole: part.Lines < 0}
+	r := &reader{mailbox: m, id: id, whole: part.Lines < 0}
 	err := m.attempt(ctx, func() error {
 		n, err := m.number(id)
 		if err != nil {
@@ -28,7 +28,7 @@ func (m *Mailbox) Open(ctx context.Context, id upstream.ID, part upstream.Part) 
 		return m.read(ctx, r, pending{ask: pop3.Ask{Number: n, Lines: linesOf(part)}, size: m.listing.size(id)})
 	})
 	if err != nil {
-		return nil, &upstream.Error{Kind: kindOf(err, reading), Doing: r.doing, Err: err}
+		return nil, &upstream.Error{Kind: kindOf(err, reading), Doing: r.doing(), Err: err}
 	}
 	return r, nil
 }
@@ -85,7 +85,7 @@ type reader struct {
 	pending
 	mailbox *Mailbox
 	body    *pop3.ClientBody
-	doing   string
+	id      upstream.ID
 	whole   bool // the client retrieves it
 	closed  bool
 	err     error
@@ -112,11 +112,13 @@ func (r *reader) Read(p []byte) (int, error) {
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = &upstream.Error{Kind: upstream.Unavailable, Doing: r.doing, Err: err}
+		err = &upstream.Error{Kind: upstream.Unavailable, Doing: r.doing(), Err: err}
 	}
 	r.err = err
 	return n, err
 }
+
+func (r *reader) doing() string { return fmt.Sprintf("read message %d", r.id.UID) }
 
 // ended judges the end of a message: io.EOF if it can be one.
 func (r *reader) ended() error {
@@ -165,7 +167,7 @@ func (r *reader) Close() error {
 		u.octets.ahead.Add(served)
 	}
 	if r.err == nil {
-		r.err = &upstream.Error{Kind: upstream.Unavailable, Doing: r.doing, Err: io.ErrClosedPipe}
+		r.err = &upstream.Error{Kind: upstream.Unavailable, Doing: r.doing(), Err: io.ErrClosedPipe}
 		r.drain(limit)
 	}
 	return nil
