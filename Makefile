@@ -39,7 +39,8 @@ fuzz:
 		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)"; \
 	done
 
-# Restante beside Dovecot's pop3d and imapc gateway, ROUNDS times (nine: 12 minutes); writes docs/performance.md.
+# Restante beside Dovecot's pop3d and imapc gateway, and beside nginx, perdition and
+# Dovecot's login proxy, ROUNDS times (nine: 25 minutes); writes docs/performance.md.
 bench:
 	go run ./bench -rounds $(ROUNDS) -write docs/performance.md
 
