@@ -242,7 +242,9 @@ func (m *Mailbox) fetched(number int) {
 	if m.retrieved == nil {
 		m.retrieved = map[int]bool{}
 	}
-	m.retrieved[number] = m.retrieved[number]
+	if !m.retrieved[number] {
+		m.retrieved[number] = false
+	}
 }
 
 func (m *Mailbox) delivered(number int) {

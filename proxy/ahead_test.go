@@ -41,16 +41,6 @@ func (f *fake) expecting(t *testing.T, declared bool) (*Mailbox, []upstream.Mess
 	return m, list
 }
 
-// asked are the messages that were asked for, in order.
-func (f *fake) asked() (numbers []string) {
-	for _, said := range f.commands() {
-		if number, ok := strings.CutPrefix(said, "RETR "); ok {
-			numbers = append(numbers, number)
-		}
-	}
-	return numbers
-}
-
 // TestAhead: every message is what it should be, whatever the order.
 func TestAhead(t *testing.T) {
 	for _, c := range []struct {
@@ -291,7 +281,7 @@ func TestDeliveredMayQuit(t *testing.T) {
 	}
 }
 
-// TestAheadNothingLost: unread messages are on their way at QUIT.
+// TestAheadAtQuit: unread messages are on their way at QUIT.
 func TestAheadAtQuit(t *testing.T) {
 	for _, size := range []int{100, 60_000} { // little is read, much is dropped with the connection
 		f := newFake(t, texts(9, size)...)
