@@ -47,7 +47,11 @@ func frontKey(l *config.Listener) string {
 	return l.Address
 }
 
-func (s *service) listen(address string) (*front, error) {
+func (s *service) listen(settings *config.Listener) (*front, error) {
+	if l := s.handed.take(settings); l != nil {
+		return s.newFront(l), nil
+	}
+	address := settings.Address
 	l, err := net.Listen("tcp", address)
 	ours := s.holderOf(address)
 	switch {
@@ -60,9 +64,13 @@ func (s *service) listen(address string) (*front, error) {
 	case err != nil:
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
+	return s.newFront(l), nil
+}
+
+func (s *service) newFront(l net.Listener) *front {
 	f := &front{listener: l, log: s.log}
 	f.tls = &tls.Config{GetConfigForClient: f.currentTLS, MinVersion: tls.VersionTLS12}
-	return f, nil
+	return f
 }
 
 // holderOf returns our own listener on the port of address, or "".

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
@@ -78,14 +79,23 @@ func (o *serveOptions) run(ctx context.Context) error {
 	defer stop()
 	log := logrus.New()
 	s := newService(log)
+	var err error
+	if s.handed, err = takeHanded(); err != nil {
+		return err
+	}
 	live, err := config.NewLive(o.load, s.apply)
 	if err != nil {
 		return fmt.Errorf("not started:\n%w", err)
 	}
 	s.live.Store(live)
+	if left := s.handed.left(); len(left) > 0 {
+		log.WithField("sockets", left).Warn("systemd has opened sockets that no listener has the address or the name of")
+	}
+	tell(log, daemon.SdNotifyReady)
 	log.WithField("version", versionText()).Info("restante is ready")
 	s.began(o.config)
 	s.follow(ctx, live)
+	tell(log, daemon.SdNotifyStopping)
 	stop() // a second signal ends the process at once
 	return s.stop(live.Current().ShutdownTime)
 }
@@ -99,12 +109,20 @@ func (s *service) follow(ctx context.Context, live *config.Live) {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	watched := make(chan error, 1)
-	reload := func() { s.reloaded(live.Reload()) }
+	reload := func() {
+		tell(s.log, daemon.SdNotifyReloading)
+		s.reloaded(live.Reload())
+		tell(s.log, daemon.SdNotifyReady)
+	}
+	ticks, stop := watchdog(s.log)
+	defer stop()
 	go func() { watched <- live.Watch(ctx, debounce, reload) }()
 	for {
 		select {
 		case <-hangup:
 			reload()
+		case <-ticks:
+			tell(s.log, daemon.SdNotifyWatchdog)
 		case err := <-watched:
 			if err != nil && ctx.Err() == nil {
 				s.log.WithError(err).Warn("files are not watched; send SIGHUP after a change")

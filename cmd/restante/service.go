@@ -32,6 +32,7 @@ type service struct {
 	old     []*generation // replaced, with sessions that go on
 	eyes                  // of the administrator
 	trail   *audit.Trail
+	handed  handed // by systemd
 }
 
 // A generation is what was made from one configuration.
@@ -115,7 +116,7 @@ func (s *service) openMissing(next *config.Snapshot) (map[string]*front, error) 
 			continue
 		}
 		var f *front
-		if f, err = s.listen(l.Address); err == nil {
+		if f, err = s.listen(l); err == nil {
 			opened[frontKey(l)] = f
 		}
 	}
