@@ -198,12 +198,12 @@ func TestExportFile(t *testing.T) {
 		strings.Replace(good, "\tff", "\tno", 1): "f:1: field 8:",
 		good + "\n# x\n" + good:                  "f:3: UIDs of a folder must rise",
 	} {
-		if _, _, err := readExport("f", strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := readExport("f", strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v; want %q", text, err, want)
 		}
 	}
-	lives, n, err := readExport("f", strings.NewReader(tsvHeader+"\n"+good+"\npop\tINBOX\t0\t0\t5\t0\t000000000000000000000000\t0\n"))
-	if err != nil || n != 2 || len(lives) != 2 {
-		t.Errorf("%v, %d, %v", lives, n, err)
+	x, err := readExport("f", strings.NewReader(tsvHeader+"\n"+good+"\npop\tINBOX\t0\t0\t5\t0\t000000000000000000000000\t0\n"))
+	if err != nil || x.count != 2 || len(x.order) != 2 || len(x.lives) != 2 {
+		t.Errorf("%+v, %v", x, err)
 	}
 }

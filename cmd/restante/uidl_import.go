@@ -411,11 +411,12 @@ func (o *uidlImportOptions) importFile(ctx context.Context, out io.Writer, t *ui
 		return err
 	}
 	defer f.Close()
-	lives, count, err := readExport(o.file, f)
+	x, err := readExport(o.file, f)
 	if err != nil {
 		return err
 	}
-	for key, entries := range lives {
+	for _, key := range x.order { // the later life of a folder counts
+		entries := x.lives[key]
 		key.Maildrop = maildrops[0]
 		c := store.LedgerChanges{At: time.Now().Unix(), Entries: entries, Rename: true}
 		if key.UIDValidity != 0 { // its names have been told
@@ -426,16 +427,23 @@ func (o *uidlImportOptions) importFile(ctx context.Context, out io.Writer, t *ui
 		}
 	}
 	if o.json {
-		return writeJSON(out, []importResult{{User: o.user, Learned: count}})
+		return writeJSON(out, []importResult{{User: o.user, Learned: x.count}})
 	}
-	_, err = fmt.Fprintf(out, "%s: learned the names of %d messages\n", printable(o.user), count)
+	_, err = fmt.Fprintf(out, "%s: learned the names of %d messages\n", printable(o.user), x.count)
 	return err
 }
 
-// readExport reads all lines, or tells what is wrong with them. Entries of a life are by
-// rising UID.
-func readExport(name string, in io.Reader) (lives map[store.FolderKey][]store.Entry, count int, err error) {
-	lives = map[store.FolderKey][]store.Entry{}
+// exported is what a file has: lives of folders in their order, each with its
+// entries by rising UID.
+type exported struct {
+	order []store.FolderKey
+	lives map[store.FolderKey][]store.Entry
+	count int
+}
+
+// readExport reads all lines, or tells what is wrong with them.
+func readExport(name string, in io.Reader) (exported, error) {
+	x := exported{lives: map[store.FolderKey][]store.Entry{}}
 	var wrong []error
 	s := bufio.NewScanner(in)
 	s.Buffer(nil, maxUserLine)
@@ -445,18 +453,22 @@ func readExport(name string, in io.Reader) (lives map[store.FolderKey][]store.En
 			continue
 		}
 		key, e, err := readExported(line)
-		if last := lives[key]; err == nil && key.UIDValidity != 0 && len(last) > 0 && last[len(last)-1].Key >= e.Key {
+		last := x.lives[key]
+		if err == nil && key.UIDValidity != 0 && len(last) > 0 && last[len(last)-1].Key >= e.Key {
 			err = errors.New("UIDs of a folder must rise from line to line")
 		}
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("%s:%d: %w", name, n, err))
 			continue
 		}
-		lives[key] = append(lives[key], e)
-		count++
+		if last == nil {
+			x.order = append(x.order, key)
+		}
+		x.lives[key] = append(last, e)
+		x.count++
 	}
 	wrong = append(wrong, s.Err())
-	return lives, count, errors.Join(wrong...)
+	return x, errors.Join(wrong...)
 }
 
 func readExported(line string) (key store.FolderKey, e store.Entry, err error) {
