@@ -107,7 +107,11 @@ func (m *Mailbox) reopen(ctx context.Context) error {
 	}
 	m.line = l
 	m.line.BeforeRead(m.beforeWait)
-	return m.relocate(ctx)
+	if err := m.relocate(ctx); err != nil {
+		_ = m.line.Close() // its numbers are not those that we know, and nothing must be asked for by them
+		return err
+	}
+	return nil
 }
 
 func (m *Mailbox) willWait() {
