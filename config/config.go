@@ -97,6 +97,16 @@ type ListenerTable struct {
 	LegacyNetworks []string `toml:"legacy_networks"`
 	// Ciphers for TLS 1.0 to 1.2 in LegacyNetworks, by IANA's names.
 	Ciphers []string `toml:"ciphers"`
+	// Clients are known oddities of programs that connect here.
+	Clients []ClientTable `toml:"client"`
+}
+
+// ClientTable is one [[listener.client]]. The first that fits a client counts.
+type ClientTable struct {
+	// Network is where such clients are; left out: everywhere.
+	Network []string `toml:"network"`
+	// Profile names the program: outlook, netscape, c-client or mailkit.
+	Profile string `toml:"profile"`
 }
 
 // CertificateTable is one [[tls.certificate]] or [[listener.certificate]].

@@ -38,6 +38,9 @@ type Listener struct {
 	APOP bool
 	// Mechanisms of SASL that are offered; nil is all.
 	Mechanisms []string
+	// Clients are what is known of programs that connect here, the first that
+	// fits before the others.
+	Clients []Client
 }
 
 var mechanisms = []string{"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER", "EXTERNAL"}
@@ -80,6 +83,7 @@ func (b *builder) buildListener(path string, t *ListenerTable, shared []*pair) {
 		b.oneOf(element(child(path, "mechanisms"), i), name, mechanisms...)
 	}
 	l.Mechanisms = t.Mechanisms
+	l.Clients = b.clients(child(path, "client"), t.Clients)
 	b.listeners = append(b.listeners, l)
 }
 

@@ -411,7 +411,7 @@ DIR/b.toml:3: listener[0].address: 127.0.0.1:1110 is taken by the listener in DI
 DIR/b.toml:6: log.level: was set already, in DIR/a.toml line 8; keep one of them
 DIR/b.toml:7: policy.p: was set already, in DIR/a.toml line 9; keep one of them
 DIR/c.toml:1: listener[0].address: is missing; write host:port, such as "127.0.0.1:1110"
-DIR/c.toml:2: listener[0].zone: unknown key; known are address, apop, cert, certificate, ciphers, client_ca, key, legacy_networks, mechanisms, name, plaintext_auth, proxy_protocol, tls, tls_profile
+DIR/c.toml:2: listener[0].zone: unknown key; known are address, apop, cert, certificate, ciphers, client, client_ca, key, legacy_networks, mechanisms, name, plaintext_auth, proxy_protocol, tls, tls_profile
 DIR/c.toml:4: upstream[0].url: is not the URL of a server; write one such as "imaps://imap.example.com" or "imap://127.0.0.1:1143"`
 	got := strings.ReplaceAll(said(err), dir, "DIR")
 	if got != want {

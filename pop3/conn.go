@@ -41,6 +41,7 @@ type conn struct {
 	user        string // of USER, until PASS
 	timestamp   string // of the greeting; "" if APOP is not offered
 	bad         int    // bad commands in a row
+	quirks      Quirks
 	maildrop    maildrop
 	streaming   bool // a message is being sent
 	unproven    []delivery
@@ -191,8 +192,11 @@ func (c *conn) greet() error {
 			return err
 		}
 	}
+	if c.server.Quirks != nil {
+		c.quirks = c.server.Quirks(remote)
+	}
 	greeting := c.server.banner() + " ready"
-	if c.server.APOP {
+	if c.server.APOP && !c.quirks.NoAPOP {
 		c.timestamp = newTimestamp()
 		greeting += " " + c.timestamp
 	}

@@ -35,6 +35,9 @@ func nameIn(c *x509.Certificate) string {
 
 // mechanisms are those that are configured, exist, and can work for this client.
 func (c *conn) mechanisms() []string {
+	if c.quirks.NoPlainSASL && c.tls == nil {
+		return nil
+	}
 	return slices.DeleteFunc(slices.Clone(c.server.mechanisms()), func(name string) bool {
 		return name == mechExternal && c.certificate() == nil || c.server.Offers != nil && !c.server.Offers(name)
 	})

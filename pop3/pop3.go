@@ -84,8 +84,8 @@ type Body interface {
 
 // A Delivery is the fate of one RETR or TOP.
 type Delivery struct {
-	// Octets that were sent for the message, dots not stuffed, terminator not
-	// counted.
+	// Octets that were sent for the message, dots not stuffed, terminator and
+	// what Quirks add not counted.
 	Octets int64
 	// Whole: the body was read to its end without an error, and sent with its
 	// terminator.

@@ -61,6 +61,7 @@ func (c *conn) retrieve(i, lines int) error {
 	}
 	t := transfer{c: c, i: i, body: body, patience: patience, cancel: cancel, retr: lines < 0}
 	t.cut.lines = lines
+	t.adapter.quirks = c.quirks
 	t.sniffer, _ = body.(Sniffer)
 	defer t.finish()
 	return t.run()
@@ -76,7 +77,7 @@ func (c *conn) beforeWait() {
 
 // transfer is one message on its way, in one pass and bounded memory:
 //
-//	Body → canonical line ends → cut for TOP → Sniffer → dots → writer
+//	Body → canonical line ends → quirks → cut for TOP → Sniffer → dots → writer
 type transfer struct {
 	c        *conn
 	i        int
@@ -87,6 +88,7 @@ type transfer struct {
 	ended    bool                    // body was read to its end
 	text     canonical
 	cut      cutter
+	adapter  adapter
 	sniffer  Sniffer
 	stuff    stuffer
 	fate     Delivery
@@ -146,6 +148,7 @@ func (t *transfer) stream(err error) error {
 		w.watcher.Said(fmt.Appendf(nil, "(%d octets of the message)\r\n", t.fate.Octets))
 	}
 	w.writeString(terminator)
+	t.fate.Octets -= t.adapter.added // what is stored is what is learned
 	t.fate.Whole = err == io.EOF && w.err == nil
 	return nil
 }
@@ -158,6 +161,9 @@ func (t *transfer) more() error {
 	start := len(t.text.text)
 	err := t.text.more()
 	t.ended = err == io.EOF
+	if t.adapter.quirks != (Quirks{}) && !broken(err) {
+		t.text.text = t.adapter.adapt(t.text.text, start, t.ended)
+	}
 	if t.retr || broken(err) {
 		return err
 	}
@@ -178,7 +184,7 @@ func (t *transfer) answer(size int64, exact, complete bool) {
 	case !t.retr:
 		t.c.sum.Tops++
 		t.c.ok("top of message follows")
-	case exact:
+	case exact && !t.adapter.mayAdd():
 		t.c.w.writeString("+OK ")
 		t.c.number(size)
 		t.c.w.writeString(" octets\r\n")

@@ -44,7 +44,10 @@ type Server struct {
 	Offers func(mechanism string) bool
 	// APOP puts a timestamp into the greeting and takes digests made with it,
 	// with or without TLS.
-	APOP   bool
+	APOP bool
+	// Quirks, if not nil, tells which liberties to take for a client. It is asked
+	// once, and must be quick.
+	Quirks func(remote net.Addr) Quirks
 	Limits Limits
 	// Crowd is whose connections Limits counts; nil: this Server's alone.
 	Crowd *Crowd

@@ -191,7 +191,8 @@ func (f *front) newServer(l *config.Listener, c *config.Snapshot, backend *gatew
 			Line: c.Limits.Line, AuthLine: c.Limits.AuthLine,
 			BadCommands: c.Limits.BadCommands, SignIns: c.Limits.SignIns,
 		},
-		Hooks: backend.Hooks(),
+		Quirks: quirksOf(l),
+		Hooks:  backend.Hooks(),
 	}
 	if l.TLS != nil {
 		server.TLS = f.tls

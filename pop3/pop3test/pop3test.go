@@ -10,6 +10,7 @@
 package pop3test
 
 import (
+	"net"
 	"testing"
 
 	"github.com/restante-mail/restante/pop3"
@@ -25,6 +26,8 @@ type Fixture struct {
 	// Stored tells what the backend makes of a message that is put into it,
 	// line ends aside, if it is not the message; nil if it changes nothing.
 	Stored func(message []byte) []byte
+	// Quirks that the server is to have.
+	Quirks pop3.Quirks
 }
 
 // Run puts a backend through the suite. open makes a fresh maildrop with the
@@ -69,16 +72,18 @@ var suite = []struct {
 type maildrop struct {
 	Fixture
 	server *Running
-	want   [][]byte // what RETR must send of each message
+	want   [][]byte // each message as it is stored, and listed
+	sent   [][]byte // what RETR must send of it
 }
 
 func newMaildrop(t *testing.T, f Fixture, messages [][]byte) *maildrop {
-	m := &maildrop{Fixture: f, server: Start(t, &pop3.Server{Backend: f.Backend})}
+	m := &maildrop{Fixture: f, server: Start(t, &pop3.Server{Backend: f.Backend, Quirks: func(net.Addr) pop3.Quirks { return f.Quirks }})}
 	for _, message := range messages {
 		if f.Stored != nil {
 			message = f.Stored(message)
 		}
 		m.want = append(m.want, Canonical(message))
+		m.sent = append(m.sent, Adapted(Canonical(message), f.Quirks))
 	}
 	return m
 }

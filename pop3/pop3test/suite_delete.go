@@ -27,13 +27,13 @@ func testDeletion(t *testing.T, open opener) {
 		}
 	}
 	_, got := c.Multi("RETR 3")
-	c.same("RETR 3 after DELE 2", got, m.want[2])
+	c.same("RETR 3 after DELE 2", got, m.sent[2])
 	c.OK("RSET")
 	if got := c.OK("STAT"); got != all {
 		t.Errorf("STAT after RSET is %q, it was %q", got, all)
 	}
 	_, got = c.Multi("RETR 2")
-	c.same("RETR 2 after RSET", got, m.want[1])
+	c.same("RETR 2 after RSET", got, m.sent[1])
 	c.Quit()
 	m.remains(t, 0, 1, 2)
 }
@@ -56,7 +56,7 @@ func testUpdate(t *testing.T, open opener) {
 		t.Errorf("STAT in the next session is %q", got)
 	}
 	_, got := c.Multi("RETR 3")
-	c.same("RETR 3 in the next session", got, m.want[4])
+	c.same("RETR 3 in the next session", got, m.sent[4])
 	for n := range 4 {
 		c.OK("DELE %d", n+1)
 	}

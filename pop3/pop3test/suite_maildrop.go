@@ -107,9 +107,9 @@ func testMessages(t *testing.T, open opener) {
 func (m *maildrop) retrieve(t *testing.T, c *Conn) {
 	t.Helper()
 	status, got := c.Multi("RETR 1")
-	c.same("RETR", got, m.want[0])
-	if status != "" && status != fmt.Sprintf("%d octets", len(m.want[0])) {
-		t.Errorf("RETR says %q of %d octets", status, len(m.want[0]))
+	c.same("RETR", got, m.sent[0])
+	if status != "" && status != fmt.Sprintf("%d octets", len(m.sent[0])) {
+		t.Errorf("RETR says %q of %d octets", status, len(m.sent[0]))
 	}
 }
 
@@ -117,7 +117,7 @@ func (m *maildrop) tops(t *testing.T, c *Conn) {
 	t.Helper()
 	for _, lines := range []int{0, 1, 2, 3, 100, 99999999} {
 		_, got := c.Multi("TOP 1 %d", lines)
-		c.same(fmt.Sprintf("TOP 1 %d", lines), got, Top(m.want[0], lines))
+		c.same(fmt.Sprintf("TOP 1 %d", lines), got, Top(m.sent[0], lines))
 	}
 }
 
@@ -146,7 +146,7 @@ func testNumbers(t *testing.T, open opener) {
 	}
 	for _, lines := range []string{"99999999", "4294967296", "18446744073709551616", strings.Repeat("9", 300)} {
 		_, got := c.Multi("TOP 1 %s", lines)
-		c.same("TOP 1 "+lines, got, m.want[0])
+		c.same("TOP 1 "+lines, got, m.sent[0])
 	}
 	c.Quit()
 	m.remains(t, 0, 1)

@@ -113,7 +113,7 @@ func testPipelining(t *testing.T, open opener) {
 	c.expect("+OK") // LIST
 	c.Body()
 	for n := range 400 {
-		want := m.want[n%20]
+		want := m.sent[n%20]
 		c.expect("+OK")
 		c.same("RETR", c.Body(), want)
 		c.expect("+OK")
