@@ -82,13 +82,18 @@ func (o *doctorOptions) examine(ctx context.Context, user string, password secre
 	if err != nil {
 		return nil, err
 	}
-	to := r.Upstream
-	facts := doctor.Facts{POP3: to.Protocol == config.POP3, ExactSizes: to.ExactSizes, TellsClient: to.TellClient != "",
-		Neutral: to.Neutral != nil && *to.Neutral, Now: time.Now()}
-	facts.Visits = servers[to.Name].server.Visit(ctx)
-	signIn.reset()
+	facts := doctor.Facts{Now: time.Now()}
 	q := question(o.name(user), password, client, o.listener)
 	facts.Exam, facts.Err = g.Examine(ctx, q, o.held)
+	to := r.Upstream
+	for _, u := range c.Upstreams { // a lookup may have led elsewhere
+		if u.Name == facts.Exam.Upstream {
+			to = u
+		}
+	}
+	facts.POP3, facts.ExactSizes, facts.TellsClient = to.Protocol == config.POP3, to.ExactSizes, to.TellClient != ""
+	facts.Neutral = to.Neutral != nil && *to.Neutral
+	facts.Visits = servers[to.Name].server.Visit(ctx)
 	found := newDoctored(to, &facts, &signIn)
 	return found, done()
 }
@@ -97,11 +102,6 @@ func (o *doctorOptions) examine(ctx context.Context, user string, password secre
 type trips struct {
 	count  atomic.Int32
 	opened atomic.Bool
-}
-
-func (t *trips) reset() {
-	t.count.Store(0)
-	t.opened.Store(false)
 }
 
 func (t *trips) hooks() upstream.Hooks {

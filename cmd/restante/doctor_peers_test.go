@@ -153,3 +153,17 @@ func TestDoctorPOP3(t *testing.T) {
 		})
 	}
 }
+
+// TestDoctorHeld: what is kept for an account signs in, and nobody is asked for a password.
+func TestDoctorHeld(t *testing.T) {
+	d := peertest.Dovecot(t, alice(), peertest.WithMaster("chief", masterPassword))
+	d.Deliver("alice", "INBOX", []byte(letter))
+	h := accountsBefore(t, d)
+	out := h.must("", "doctor", "file", "--upstream-only")
+	if !strings.Contains(out, "signed in as alice") || !strings.Contains(out, "nothing is wrong") || strings.Contains(out, password) {
+		t.Errorf("doctor says\n%s", out)
+	}
+	if out, err := h.run("wrong\n", "doctor", "file"); err == nil || !strings.Contains(out, "WRONG") {
+		t.Errorf("with a wrong secret: %v\n%s", err, out)
+	}
+}

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,5 +120,43 @@ func TestDoctor(t *testing.T) {
 				t.Errorf("in words:\n%s", words)
 			}
 		})
+	}
+}
+
+// TestDoctorNotConnected: Microsoft 365 takes the credentials, and opens nothing.
+func TestDoctorNotConnected(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go notConnected(c)
+		}
+	}()
+	found, words := examined(t, written(t, "[[upstream]]\nname = \"main\"\nurl = \"imap://"+l.Addr().String()+"\"\n"), "alice")
+	wantFindings(t, &found, "took the credentials and does not open the mailbox")
+	if !strings.Contains(words, "Set-CASMailbox") || found.SignIn.OK {
+		t.Errorf("in words:\n%s", words)
+	}
+}
+
+// notConnected is one connection to such a server.
+func notConnected(c net.Conn) {
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_, err := io.WriteString(c, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] The Microsoft Exchange IMAP4 service is ready.\r\n")
+	for lines := bufio.NewScanner(c); err == nil && lines.Scan(); {
+		tag, command, _ := strings.Cut(lines.Text(), " ")
+		answer := " BAD User is authenticated but not connected.\r\n"
+		if verb, _, _ := strings.Cut(command, " "); verb == "AUTHENTICATE" {
+			answer = " OK [CAPABILITY IMAP4rev1 UIDPLUS MOVE] AUTHENTICATE completed.\r\n"
+		}
+		_, err = io.WriteString(c, tag+answer)
 	}
 }
