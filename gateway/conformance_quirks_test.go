@@ -12,7 +12,7 @@ import (
 // and teaches nobody a wrong size.
 func TestConformanceUnderQuirks(t *testing.T) {
 	for name, quirks := range map[string]pop3.Quirks{
-		"Outlook": {NoNULs: true, EndOfHeader: true}, "Netscape": {EndOfHeader: true}, "MailKit": {NoAPOP: true},
+		"Outlook": {NoNULs: true, EndOfHeader: true}, "Netscape": {EndOfHeader: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pop3test.Run(t, func(t *testing.T, messages [][]byte) pop3test.Fixture {

@@ -9,8 +9,7 @@ import (
 // TestQuirks: with any liberty taken all other promises are kept, and sizes stay true.
 func TestQuirks(t *testing.T) {
 	for name, quirks := range map[string]pop3.Quirks{
-		"NoNULs": {NoNULs: true}, "EndOfHeader": {EndOfHeader: true},
-		"both": {NoNULs: true, EndOfHeader: true}, "NoAPOP": {NoAPOP: true},
+		"outlook": {NoNULs: true, EndOfHeader: true}, "c-client and mailkit": {NoPlainSASL: true, NoAPOP: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			Run(t, func(t *testing.T, messages [][]byte) Fixture {
