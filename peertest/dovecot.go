@@ -134,6 +134,9 @@ func (d *DovecotServer) pickPorts() error {
 	if d.settings.pop3 {
 		names = append(names, "pop3", "pop3s")
 	}
+	if d.settings.haproxy {
+		names = append(names, "haproxys") // whoever looks for a greeting there waits for ever
+	}
 	d.ports = map[string]int{}
 	for _, name := range names {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -218,6 +221,9 @@ func (d *DovecotServer) IMAPSAddr() string { return d.addr("imaps") }
 
 // POP3Addr is the host:port of Dovecot's own POP3, with STLS.
 func (d *DovecotServer) POP3Addr() string { return d.addr("pop3") }
+
+// HAProxyAddr is the host:port of POP3 behind a PROXY header.
+func (d *DovecotServer) HAProxyAddr() string { return d.addr("haproxys") }
 
 // POP3SAddr is the host:port of Dovecot's own POP3 over TLS.
 func (d *DovecotServer) POP3SAddr() string { return d.addr("pop3s") }

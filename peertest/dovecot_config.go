@@ -14,6 +14,7 @@ type settings struct {
 	users            map[string]string
 	master, masterPW string
 	pop3, mdbox      bool
+	haproxy          bool
 	penalty          bool
 	capability       string
 	imapc            string
@@ -31,6 +32,10 @@ type Option func(*settings)
 
 // WithPOP3 starts Dovecot's own pop3d, too.
 func WithPOP3() Option { return func(s *settings) { s.pop3 = true } }
+
+// WithHAProxy starts pop3d a second time, where it demands a PROXY header; and
+// it believes what this machine says of clients.
+func WithHAProxy() Option { return func(s *settings) { s.pop3, s.haproxy = true, true } }
 
 // WithUsers replaces the users: names and passwords, which may hold any octets
 // but CR, LF and NUL (and names no colon).
@@ -128,6 +133,9 @@ func (d *DovecotServer) config() string {
 	).Replace(strings.Replace(baseConfig, "USERS", users, 1))
 	for _, p := range strings.Fields(protocols) {
 		lines += fmt.Sprintf(protocolConfig, p, d.ports[p], d.ports[p+"s"])
+	}
+	if s.haproxy {
+		lines += fmt.Sprintf(haproxyConfig, d.ports["haproxys"])
 	}
 	if s.master != "" {
 		lines += "auth_master_user_separator = *\n"
@@ -231,6 +239,18 @@ userdb {
   driver = static
   args = uid=USER gid=GROUP home=DIR/home
 }`
+
+// haproxyConfig is for one port.
+const haproxyConfig = `
+login_trusted_networks = 127.0.0.0/8
+haproxy_trusted_networks = 127.0.0.0/8
+service pop3-login {
+  inet_listener pop3behind {
+    port = %d
+    haproxy = yes
+  }
+}
+`
 
 // protocolConfig is for one protocol: its name and two ports.
 const protocolConfig = `

@@ -102,26 +102,11 @@ func TestProxyHeader(t *testing.T) {
 
 // TestDovecotIsTold: a real server's log has the client's address.
 func TestDovecotIsTold(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	behind := l.Addr().String()
-	_, port, _ := net.SplitHostPort(behind)
-	_ = l.Close()
-	d := peertest.Dovecot(t, peertest.WithPOP3(), peertest.WithConfig(fmt.Sprintf(`
-login_trusted_networks = 127.0.0.0/8
-haproxy_trusted_networks = 127.0.0.0/8
-service pop3-login {
-  inet_listener pop3behind {
-    port = %s
-    haproxy = yes
-  }
-}`, port)))
+	d := peertest.Dovecot(t, peertest.WithHAProxy())
 	for i, c := range []struct {
 		address string
 		tell    Tell
-	}{{d.POP3Addr(), TellXClient}, {behind, TellProxy}, {behind, TellProxyV1}} {
+	}{{d.POP3Addr(), TellXClient}, {d.HAProxyAddr(), TellProxy}, {d.HAProxyAddr(), TellProxyV1}} {
 		u, err := New(Options{Addresses: []string{c.address}, Security: Plain, Tell: c.tell})
 		if err != nil {
 			t.Fatal(err)
