@@ -33,8 +33,10 @@ type recognition struct {
 	remembered map[uint64]bool
 	// adopted are the earlier messages whose names are taken.
 	adopted int
-	// names of all earlier messages, also of those that are gone.
+	// names of all earlier messages, also of those that are gone; passedOn are
+	// those of them that a POP3 server gave.
 	names    map[string]bool
+	passedOn []string
 	old, now []uidl.Known
 }
 
@@ -117,6 +119,9 @@ func (r *recognition) readOthers(ctx context.Context, others []otherLife) error 
 		formats := other.formats()
 		for _, e := range entries {
 			name := other.called(r.i, formats, e)
+			if other.UIDValidity == 0 {
+				r.passedOn = append(r.passedOn, name)
+			}
 			if r.names[name] {
 				continue
 			}
@@ -177,6 +182,7 @@ func (r *recognition) decide() (matched int) {
 	}
 	matches := uidl.Match(r.old, r.now)
 	r.tell(matches)
+	r.keepApart(matches)
 	for n, o := range matches {
 		m := &r.msgs[r.at[n]]
 		e := store.Entry{Key: uint64(m.ID.UID), Print: r.now[n].Print, Unique: uniqueHash(m.Unique), Listed: m.Size}

@@ -48,20 +48,23 @@ func plainAlice() peertest.Option {
 type standing struct {
 	url     string
 	deliver func(...[]byte)
+	// validity is the inbox's, if its UIDLs have it in them.
+	validity func() uint32
 }
 
 func standingServers() map[string]func(t *testing.T) standing {
 	dovecot := func(format string) func(t *testing.T) standing {
 		return func(t *testing.T) standing {
 			d := peertest.Dovecot(t, plainAlice(), peertest.WithPOP3(), peertest.WithConfig("protocol pop3 {\npop3_uidl_format = "+format+"\n}"))
-			return standing{"pop3://" + d.POP3Addr(), func(m ...[]byte) { d.Deliver("alice", "INBOX", m...) }}
+			return standing{"pop3://" + d.POP3Addr(), func(m ...[]byte) { d.Deliver("alice", "INBOX", m...) },
+				func() uint32 { return d.UIDValidity("alice", "INBOX") }}
 		}
 	}
 	return map[string]func(t *testing.T) standing{
 		"Dovecot": dovecot("%08Xu%08Xv"), "Dovecot by file": dovecot("%f"),
 		"Courier": func(t *testing.T) standing {
 			c := peertest.Courier(t, map[string]string{"alice": plainPassword})
-			return standing{"pop3://" + c.POP3Addr(), func(m ...[]byte) { c.Deliver("alice", m...) }}
+			return standing{"pop3://" + c.POP3Addr(), func(m ...[]byte) { c.Deliver("alice", m...) }, nil}
 		},
 	}
 }
