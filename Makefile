@@ -12,7 +12,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # Real servers and clients that tests use where they are installed.
-PEERS = dovecot-imapd dovecot-pop3d fetchmail getmail6 mpop curl python3 fail2ban nginx libnginx-mod-mail perdition
+PEERS = dovecot-imapd dovecot-pop3d fetchmail getmail6 mpop curl python3 fail2ban nginx libnginx-mod-mail perdition systemd
 
 .PHONY: build test lint fuzz bench soak peers
 

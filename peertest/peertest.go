@@ -34,6 +34,9 @@ var packages = map[string]string{
 	"dovecot": "dovecot-imapd dovecot-pop3d",
 	"doveadm": "dovecot-imapd dovecot-pop3d",
 	"getmail": "getmail6",
+
+	"systemd-analyze":         "systemd",
+	"systemd-socket-activate": "systemd",
 }
 
 // Need returns the path of a program. Where it is missing the test is skipped,
