@@ -27,9 +27,11 @@ type memory struct {
 	carried [][]store.Memory
 	// undo is what the last session did, under the keys of now; nil if these
 	// are the same.
-	undo  []store.Deed
-	state policy.State
-	lives []uint32 // of each listed message; nil if none was undeleted or reborn
+	undo []store.Deed
+	// others are when the views that a removal has to wait for made room.
+	others []store.Reclaimed
+	state  policy.State
+	lives  []uint32 // of each listed message; nil if none was undeleted or reborn
 	// reborn are listed messages under whose names others are remembered.
 	reborn []int
 	// readOnly: what cannot be remembered is not done.

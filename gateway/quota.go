@@ -33,9 +33,24 @@ func (s *session) inspect(ctx context.Context) {
 		}
 		state.Fill.Folders = append(state.Fill.Folders, quota)
 	}
-	if made := s.memory.view.Reclaimed; s.gateway.now().Sub(time.Unix(made.At, 0)) < countingTime {
+	s.recallReclaimed()
+}
+
+// recallReclaimed says when room was made lately: by this view, by a session
+// beside this one after it was asked how full the mailbox is, or by the other
+// views that a removal has to wait for.
+func (s *session) recallReclaimed() {
+	if s.memory == nil {
+		return
+	}
+	fill := &s.memory.state.Fill
+	fill.Before = nil
+	for _, made := range append(s.memory.others, s.memory.view.Reclaimed) {
+		if s.gateway.now().Sub(time.Unix(made.At, 0)) >= countingTime {
+			continue
+		}
 		for _, used := range made.Used {
-			state.Fill.Before = append(state.Fill.Before, upstream.Quota{Root: used.Root, Messages: used.Messages, Used: used.Used})
+			fill.Before = append(fill.Before, upstream.Quota{Root: used.Root, Messages: used.Messages, Used: used.Used})
 		}
 	}
 }

@@ -505,3 +505,46 @@ func TestDryRunWritesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestReclaimBesides: of sessions side by side, or of views one after the other
+// while the server goes on counting what is gone, one makes room.
+func TestReclaimBesides(t *testing.T) {
+	reclaim := preset("keep", func(p *policy.Policy) {
+		p.QuotaReclaim, p.Lock = policy.Reclaim{Above: 80, Do: policy.Act{Do: policy.Expunge}}, policy.LockShared
+	})
+	for _, test := range []struct {
+		name, second string
+		beside       bool // they are signed in at the same time
+	}{{"sessions", "", true}, {"views at once", "printer", true}, {"views", "printer", false}} {
+		t.Run(test.name, func(t *testing.T) {
+			server, account := limited(t, 10, 10, 10, 10)
+			g := viewed(server, stateFile(t), true, map[string]policy.Policy{"": reclaim, "printer": reclaim})
+			address := front(t, g)
+			for _, view := range []string{"", "printer"} {
+				c := signInAs(t, address, view)
+				for n := range 4 {
+					retrieve(t, c, n+1)
+				}
+				quit(t, c)
+			}
+			account.SetQuota("User quota", 42<<10)
+			first := signInAs(t, address, "")
+			uidls(t, first)
+			var second *pop3.Client
+			if test.beside {
+				second = signInAs(t, address, test.second)
+				uidls(t, second)
+			}
+			quit(t, first)
+			if !test.beside {
+				heavy(account)
+				second = signInAs(t, address, test.second)
+				uidls(t, second)
+			}
+			quit(t, second)
+			if n := len(account.Mailbox("INBOX").Messages()); n != 3 {
+				t.Errorf("%d are left, want 3", n)
+			}
+		})
+	}
+}

@@ -101,7 +101,7 @@ func (s *session) loadOthers(ctx context.Context) error {
 	if s.memory == nil || s.listed == nil {
 		return nil
 	}
-	s.memory.state.Others = nil
+	s.memory.state.Others, s.memory.others = nil, nil
 	for _, name := range s.route.Others {
 		view, err := s.memory.store.View(ctx, store.ViewKey{Maildrop: s.memory.key.Maildrop, View: name})
 		if err != nil {
@@ -112,7 +112,9 @@ func (s *session) loadOthers(ctx context.Context) error {
 			return err
 		}
 		s.memory.state.Others = append(s.memory.state.Others, known.of)
+		s.memory.others = append(s.memory.others, view.Reclaimed)
 	}
+	s.recallReclaimed()
 	return nil
 }
 

@@ -25,9 +25,19 @@ func rememberNotice(tx *sql.Tx, view int64, later Notice) error {
 	return err
 }
 
+// rememberReclaimed passes over what is older: of a session that does not know of
+// a later reclaiming beside it.
 func rememberReclaimed(tx *sql.Tx, view int64, r Reclaimed) error {
-	packed, err := json.Marshal(r)
+	var packed []byte
+	var known Reclaimed
+	err := tx.QueryRow(`SELECT reclaimed FROM view WHERE id = ?`, view).Scan(&packed)
 	if err == nil {
+		err = unpackJSON(packed, &known)
+	}
+	if err != nil || known.At > r.At {
+		return err
+	}
+	if packed, err = json.Marshal(r); err == nil {
 		_, err = tx.Exec(`UPDATE view SET reclaimed = ? WHERE id = ?`, packed, view)
 	}
 	return err

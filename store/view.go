@@ -190,7 +190,7 @@ type Changes struct {
 	Undo []Deed
 	// Notice begins, dismisses or ends an episode, if it is not nil.
 	Notice *Notice
-	// Reclaimed replaces what was remembered, if it is not nil.
+	// Reclaimed replaces what was remembered, if it is not nil, and not older.
 	Reclaimed *Reclaimed
 	// Returned: what was to be moved back has been dealt with.
 	Returned bool

@@ -16,7 +16,9 @@ type Known struct {
 // old, or -1. A wrong match would hide mail, so nothing is guessed: two messages
 // are the same if the server's lasting name says so, else if header and size are
 // the same, and in both cases only if that is true of no other message on either
-// side. Of what is equal to something else nothing is matched.
+// side. Of what is equal to something else nothing is matched. Where one name is
+// of two messages, by their headers, names begin anew (as on another server that
+// counts its messages), and none proves anything.
 func Match(old, new []Known) []int {
 	matched := make([]int, len(new))
 	for i := range matched {
@@ -63,13 +65,23 @@ func byName(old, new []Known, matched []int, taken []bool) (any bool) {
 			now.add(new[i].Unique, i)
 		}
 	}
+	pairs := map[int]int{}
 	for name, i := range now {
 		if o := before.find(name); i >= 0 && o >= 0 {
-			matched[i], taken[o], any = o, true, true
+			if contradict(old[o].Print, new[i].Print) {
+				return false
+			}
+			pairs[i] = o
 		}
+	}
+	for i, o := range pairs {
+		matched[i], taken[o], any = o, true, true
 	}
 	return any
 }
+
+// contradict: both are known, and of two messages.
+func contradict(a, b Print) bool { return a != Print{} && b != Print{} && a != b }
 
 type printKey struct {
 	print Print

@@ -32,5 +32,9 @@ func viewNotices(t *testing.T, ctx context.Context, s store.Store) {
 	mustRemember(t, ctx, s, view, store.Changes{At: 7, Reclaimed: &store.Reclaimed{At: 55}})
 	mustRemember(t, ctx, s, view, store.Changes{At: 7, Reclaimed: &reclaimed})
 	mustRemember(t, ctx, s, view, store.Changes{At: 8})
+	mustRemember(t, ctx, s, view, store.Changes{At: 9, Reclaimed: &store.Reclaimed{At: 59}}) // of a session that began before it
+	wantView(t, ctx, s, view, store.View{Begun: 5, Notice: second, Reclaimed: reclaimed})
+	reclaimed.Used = reclaimed.Used[:1]
+	mustRemember(t, ctx, s, view, store.Changes{At: 10, Reclaimed: &reclaimed})
 	wantView(t, ctx, s, view, store.View{Begun: 5, Notice: second, Reclaimed: reclaimed})
 }
