@@ -31,6 +31,7 @@ type session struct {
 	repeated  map[int]string     // names of messages whose own another one has, by index into listed
 	looksOnly bool               // nothing is written
 	imports   bool               // it is no client that looks
+	sweeps    bool               // it is no client, and retention acts
 	adoption  *Adoption          // what an import comes to
 	memory    *memory            // nil if nothing is remembered
 	intent    int64              // remembered, and its outcome not yet

@@ -48,7 +48,7 @@ func (g *Gateway) Sweep(ctx context.Context, account, view string, limit time.Du
 	if lock == nil {
 		return Swept{Skipped: "a client has the maildrop"}, nil // and its QUIT lets retention act
 	}
-	mailbox, err := open(ctx, route.Server, login)
+	mailbox, err := g.ask(ctx, route, login)
 	if err != nil {
 		lock.release()
 		return Swept{}, err
@@ -57,6 +57,7 @@ func (g *Gateway) Sweep(ctx context.Context, account, view string, limit time.Du
 	if g.Recorder != nil {
 		s.head = &audit.Header{Session: peer.ID, User: account, Base: route.Base, View: route.View}
 	}
+	s.sweeps = true
 	err = s.sweep(ctx, login, give, limit)
 	swept := Swept{Changed: s.changed, Failed: s.failed}
 	return swept, errors.Join(err, s.Close())
@@ -66,6 +67,9 @@ func (g *Gateway) Sweep(ctx context.Context, account, view string, limit time.Du
 func (g *Gateway) leadSweep(ctx context.Context, peer pop3.Peer, name, view string) (Route, upstream.Login, error) {
 	return g.leadHeld(ctx, peer, name, func(r Route, a auth.Account) (Route, error) {
 		policyName, one := a.PolicyOf(view)
+		if a.Disabled {
+			return r, fmt.Errorf("%w: it is disabled", errNoAccount)
+		}
 		if !one {
 			return r, fmt.Errorf("%w: its secrets give view %q different policies, so that nobody knows whose retention is meant", errNoAccount, view)
 		}
@@ -81,7 +85,7 @@ func (g *Gateway) nothingToSweep(ctx context.Context, r Route) (string, error) {
 	if r.Forget || g.Shared.Store == nil {
 		return "nothing is remembered", nil
 	}
-	s := session{gateway: g, route: r}
+	s := session{gateway: g, route: r, log: g.Log}
 	s.maildrop = lockKey{upstream: r.Upstream, user: fold(r.User)}
 	if err := s.loadMemory(ctx); err != nil {
 		return "", err
@@ -114,9 +118,6 @@ func (s *session) sweep(ctx context.Context, login upstream.Login, give *givesWa
 	}
 	if err != nil {
 		return err
-	}
-	for i := range s.memory.learned.Folders {
-		s.memory.learned.Folders[i].Edge = 0 // what falls out of view does so when a client looks
 	}
 	if !give.begin() {
 		return nil

@@ -27,6 +27,9 @@ type sweeping struct {
 	state store.Store
 	path  string
 	rule  string
+	// account and policy are bob's; the policy may be changed.
+	account auth.Account
+	policy  *policy.Policy
 }
 
 func newSweeping(t *testing.T, server upstream.Server, secrets ...auth.Secret) *sweeping {
@@ -44,9 +47,11 @@ func newSweeping(t *testing.T, server upstream.Server, secrets ...auth.Secret) *
 	}
 	g := over(server, nil)
 	g.Shared.Store, g.Now = s.state, func() time.Time { return s.now }
-	g.Accounts = auth.NewDirectory([]auth.Account{{Name: "bob", Secrets: secrets, Upstream: auth.Identity{Method: auth.ByPassword, User: user, Sealed: sealed}}})
+	s.account = auth.Account{Name: "bob", Secrets: secrets, Upstream: auth.Identity{Method: auth.ByPassword, User: user, Sealed: sealed}}
+	g.Accounts = auth.NewDirectory([]auth.Account{s.account})
 	g.Accounts.Keys = keys
 	p := preset("keep-days")
+	s.policy = &p
 	s.rule = p.Retain[0].Hash("keep-days")
 	var with func(view, policyName string) (gateway.Route, error)
 	with = func(view, policyName string) (gateway.Route, error) {
@@ -177,4 +182,91 @@ func TestSweepGivesWay(t *testing.T) {
 	if late.Evict(); late.Ended() {
 		t.Error("it was ended while it changed the mailbox")
 	}
+}
+
+// oneSecret is what the tests' client signs in with.
+func oneSecret() auth.Secret {
+	return auth.Secret{Label: "a", Hash: auth.HashPassword(secret.New("a"), "")}
+}
+
+// TestSweepWhileTheStateFails: where sessions go on without changing anything, a
+// sweep leaves the mailbox alone.
+func TestSweepWhileTheStateFails(t *testing.T) {
+	server, inbox := memory(t, letters(2))
+	s := newSweeping(t, server, oneSecret())
+	s.ReadOnly = true
+	s.must(store.Approve(t.Context(), s.path, []string{s.rule}, 1))
+	c := s.session()
+	s.must(errors.Join(c.Update(t.Context(), []int{0}), c.Close()))
+	s.state.(*counting).failNext.Store(true)
+	c = s.session()
+	if err := c.Update(t.Context(), []int{0}); err == nil {
+		t.Error("a session did what it could not remember")
+	}
+	s.must(c.Close())
+	s.now = s.now.Add(15 * 24 * time.Hour)
+	s.sweep("while the state fails", "", "the state file cannot be written", 0)
+	s.state.(*counting).failNext.Store(false)
+	s.sweep("once it does not", "", "", 1)
+	if n := len(inbox.Messages()); n != 1 {
+		t.Errorf("%d messages are left; want 1", n)
+	}
+}
+
+// TestSweepLeavesAThrottlingServerAlone for as long as it asks for.
+func TestSweepLeavesAThrottlingServerAlone(t *testing.T) {
+	server, _ := memory(t, letters(1))
+	up := &throttling{tally: tally{Server: server}}
+	s := newSweeping(t, up, oneSecret())
+	s.must(store.Approve(t.Context(), s.path, []string{s.rule}, 1))
+	c := s.session()
+	s.must(errors.Join(c.Update(t.Context(), []int{0}), c.Close()))
+	before := up.times.Load()
+	up.err = &upstream.Error{Kind: upstream.Throttled, Doing: "sign in", Wait: 10 * time.Minute, Err: errors.New("slow down")}
+	for range 3 {
+		if got, err := s.Sweep(t.Context(), "bob", "", time.Minute); err == nil {
+			t.Errorf("%+v", got)
+		}
+	}
+	if asked := up.times.Load() - before; asked != 1 {
+		t.Errorf("a server that wants to be left alone was asked %d times", asked)
+	}
+}
+
+// TestSweepOfADisabledAccount: it may have been disabled while others were swept.
+func TestSweepOfADisabledAccount(t *testing.T) {
+	server, _ := memory(t, letters(1))
+	s := newSweeping(t, server, oneSecret())
+	s.account.Disabled = true
+	keys := s.Accounts.Keys
+	s.Accounts = auth.NewDirectory([]auth.Account{s.account})
+	s.Accounts.Keys = keys
+	if got, err := s.Sweep(t.Context(), "bob", "", time.Minute); !errors.Is(err, gateway.ErrNotSwept) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestSweepMovesNoWindow: what "newest" leaves out is decided when a client looks,
+// also where messages have other UIDs now.
+func TestSweepMovesNoWindow(t *testing.T) {
+	server, inbox := memory(t, posts(0, 5))
+	s := newSweeping(t, server, oneSecret())
+	s.policy.Newest = 3
+	s.must(store.Approve(t.Context(), s.path, []string{s.rule}, 1))
+	c := s.session()
+	s.must(errors.Join(c.Update(t.Context(), []int{2}), c.Close()))
+	inbox.Renumber()
+	for i := range 2 {
+		inbox.Append(post(5+i), nil, time.Time{})
+	}
+	s.sweep("under other UIDs", "", "", 0)
+	for range 2 {
+		all := inbox.Messages()
+		inbox.Remove(all[len(all)-1].UID)
+	}
+	c = s.session()
+	if list, err := c.Messages(t.Context()); err != nil || len(list) != 2 {
+		t.Errorf("the client sees %d messages, %v; want the 2 that it saw before", len(list), err)
+	}
+	s.must(c.Close())
 }

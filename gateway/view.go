@@ -95,7 +95,10 @@ func (s *session) learnListing(msgs []upstream.Message, now time.Time) {
 	m := s.memory
 	m.learned = store.Changes{At: now.Unix(), Begun: m.before.Begun, Folders: make([]store.ViewFolder, len(s.folders))}
 	first := policy.FirstUIDs(msgs, len(s.folders))
-	edges := s.route.Policy.Edges(msgs, &m.state)
+	var edges []uint32
+	if !s.sweeps { // what falls out of view does so when a client looks
+		edges = s.route.Policy.Edges(msgs, &m.state)
+	}
 	for i, folder := range s.folders {
 		f := store.ViewFolder{Name: folder.Name, UIDValidity: folder.UIDValidity}
 		if m.view.Begun == 0 && m.before.Begun == 0 {

@@ -90,31 +90,39 @@ func (w *sweeper) enter() (*gateway.Gateway, *config.Snapshot, *generation) {
 
 // sweep looks after all accounts, and returns when to come again.
 func (w *sweeper) sweep(ctx context.Context) time.Duration {
-	g, c, made := w.enter()
-	defer made.visitors.Add(-1)
-	if c.SweepEvery == 0 || g.Accounts == nil {
-		return idleSweep
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.SweepEvery) // the next one begins then
-	defer cancel()
-	names, err := g.Accounts.Names(ctx)
+	names, every, err := w.names(ctx)
 	if err != nil {
 		w.log.WithError(err).Error("retention without clients: accounts cannot be read")
+	}
+	if err != nil || every == 0 {
 		return idleSweep
 	}
+	ctx, cancel := context.WithTimeout(ctx, every) // the next one begins then
+	defer cancel()
 	began, total := time.Now(), tally{}
 	for _, name := range names {
 		if ctx.Err() != nil {
 			w.log.WithField("accounts", len(names)).Warn("retention without clients was not finished in time; it goes on at the next")
 			break
 		}
-		total.add(w.account(ctx, g, c, name))
+		total.add(w.account(ctx, name))
 	}
 	if total.looked+total.failed > 0 {
 		w.log.WithFields(logrus.Fields{"maildrops": total.looked, "changed": total.changed, "failed": total.failed,
 			"seconds": time.Since(began).Seconds()}).Info("retention without clients")
 	}
-	return c.SweepEvery
+	return every
+}
+
+// names are those of the accounts, and how often to look after them; 0 is never.
+func (w *sweeper) names(ctx context.Context) (names []string, every time.Duration, err error) {
+	g, c, made := w.enter()
+	defer made.visitors.Add(-1)
+	if c.SweepEvery == 0 || g.Accounts == nil {
+		return nil, 0, nil
+	}
+	names, err = g.Accounts.Names(ctx)
+	return names, c.SweepEvery, err
 }
 
 // tally counts maildrops that were looked into, messages that were changed, and
@@ -125,29 +133,39 @@ func (t *tally) add(o tally) {
 	t.looked, t.changed, t.failed = t.looked+o.looked, t.changed+o.changed, t.failed+o.failed
 }
 
-// account looks after all views of one. Where routes depend on where a client
-// is, nobody knows which of them the account's clients take.
-func (w *sweeper) account(ctx context.Context, g *gateway.Gateway, c *config.Snapshot, name string) (t tally) {
-	r, settled := c.Settled(name)
+// account looks after all views of one, by the configuration that there is now:
+// a sweep of many accounts takes hours, and what was changed meanwhile counts.
+func (w *sweeper) account(ctx context.Context, name string) (t tally) {
+	g, c, made := w.enter()
+	defer made.visitors.Add(-1)
+	if c.SweepEvery == 0 || g.Accounts == nil {
+		return t
+	}
+	r, settled := c.Settled(name) // where routes depend on where a client is, nobody knows which of them the account's clients take
 	if !settled || r.Accounts == auth.UseNone {
 		return t
 	}
 	for _, view := range r.ViewNames() {
-		log := w.log.WithFields(logrus.Fields{"user": name, "view": view})
-		swept, err := g.Sweep(ctx, name, view, c.Limits.UpdateTime.Duration)
-		switch {
-		case errors.Is(err, gateway.ErrNotSwept):
-			log.WithError(err).Debug("retention without a client does not act here")
-			continue
-		case err != nil && ctx.Err() == nil:
-			t.failed++
-			log.WithError(err).Warn("retention without a client failed; it is tried again at the next")
-		case swept.Skipped != "":
-			log.Debug("retention without a client: " + swept.Skipped)
-			continue
-		}
-		t.looked++
-		t.changed += swept.Changed
+		t.add(w.view(ctx, g, name, view, c.Limits.UpdateTime.Duration))
 	}
+	return t
+}
+
+func (w *sweeper) view(ctx context.Context, g *gateway.Gateway, name, view string, limit time.Duration) (t tally) {
+	log := w.log.WithFields(logrus.Fields{"user": name, "view": view})
+	swept, err := g.Sweep(ctx, name, view, limit)
+	switch {
+	case errors.Is(err, gateway.ErrNotSwept):
+		log.WithError(err).Debug("retention without a client does not act here")
+		return t
+	case err != nil && ctx.Err() == nil:
+		t.failed++
+		log.WithError(err).Warn("retention without a client failed; it is tried again at the next")
+	case swept.Skipped != "":
+		log.Debug("retention without a client: " + swept.Skipped)
+		return t
+	}
+	t.looked++
+	t.changed += swept.Changed
 	return t
 }

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/restante-mail/restante/auth"
+	"github.com/restante-mail/restante/gateway"
 	"github.com/restante-mail/restante/secret"
 )
 
@@ -43,9 +46,7 @@ func TestSweepOfAccounts(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	g, c, made := r.sweeps.enter()
-	made.visitors.Add(-1)
-	if got := r.sweeps.account(ctx, g, c, "bob"); got.looked+got.failed > 0 {
+	if got := r.sweeps.account(ctx, "bob"); got.looked+got.failed > 0 {
 		t.Errorf("a route that depends on the client's address: %+v", got)
 	}
 	r.write(t, configuration(""))
@@ -62,5 +63,56 @@ func TestSweepOfAccounts(t *testing.T) {
 	}
 	if log := r.log.String(); !strings.Contains(log, "removed upstream") || !strings.Contains(log, "session=sweep-") {
 		t.Errorf("the log does not say who removed what:\n%s", log)
+	}
+}
+
+// TestSweepAndReload: a sweep of many accounts takes hours. What is configured
+// while it is at one of them counts for those that follow.
+func TestSweepAndReload(t *testing.T) {
+	dir := t.TempDir()
+	state := filepath.ToSlash(filepath.Join(dir, "state.db"))
+	if got := run([]string{"state", "init", "--state", state}); got != 0 {
+		t.Fatalf("state init: exit status %d", got)
+	}
+	address := mailServer(t, "alice", 5)
+	configuration := func(more string) string {
+		text := fmt.Sprintf("state = %q\n[[listener]]\naddress = \"127.0.0.1:0\"\n[[upstream]]\nname = \"main\"\nurl = \"imap://%s\"\n", state, address) +
+			"[[route]]\naccounts = \"only\"\npolicy = \"soon\"\n[policy.soon]\npreset = \"keep-days\"\nretain = [{ since = \"deleted\", after = \"1s\", do = \"expunge\" }]\n" + more
+		for _, name := range []string{"ann", "bob"} {
+			sealed, err := auth.NewKeyring(state+".key").Seal(name, auth.UpstreamPurpose, secret.New("open sesame"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text += "[[account]]\nname = \"" + name + "\"\nmethod = \"password\"\nuser = \"alice\"\npassword = \"" + sealed + "\"\n" +
+				"[[account.secret]]\nlabel = \"main\"\nhash = \"" + auth.HashPassword(secret.New("open sesame"), "") + "\"\n"
+		}
+		return text
+	}
+	r := start(t, configuration(""))
+	session(t, r, "bob", 1, 2)
+	out, err := command(t, "policy", "approve", "--config", r.file)
+	want(t, out, err, "soon")
+
+	g, c, made := r.sweeps.enter()
+	made.visitors.Add(-1)
+	reloading, inner := *g, g.Route
+	reloading.Now = func() time.Time { return time.Now().Add(time.Hour) } // their time is up
+	reloading.Route = func(user string, client netip.Addr, listener string) (gateway.Route, error) {
+		if user != "ann" {
+			return inner(user, client, listener)
+		}
+		r.write(t, configuration("dry_run = true\n"))
+		return gateway.Route{}, errors.Join(errors.New("she is passed over"), r.live.Reload())
+	}
+	r.sweeps.use(&reloading, c, made)
+	r.sweeps.sweep(t.Context())
+	if log := r.log.String(); !strings.Contains(log, "she is passed over") || !strings.Contains(log, "dry_run: nothing is changed") {
+		t.Errorf("the log:\n%s", log)
+	}
+	if n := session(t, r, "bob"); n != 3 { // hidden, and there
+		t.Errorf("%d messages are shown; want 3", n)
+	}
+	if strings.Contains(r.log.String(), "removed upstream") {
+		t.Error("a sweep removed mail after a reload that forbids it")
 	}
 }
