@@ -80,13 +80,18 @@ func (o *accountOptions) find(user string) (path string, key store.ViewKey, err 
 	if err != nil {
 		return "", key, err
 	}
-	identity, err := r.Identity(r.Base)
-	if d := directory(c, accountsOf(beside{path: c.State}), nil, nil); err == nil && d != nil && r.Accounts != auth.UseNone {
-		var a auth.Account
-		a, _, err = d.Find(context.Background(), r.Base) // a name without an account has no identity of its own
-		identity = a.Upstream.Owner(identity)
-	}
+	identity, err := owner(directory(c, accountsOf(beside{path: c.State}), nil, nil), r)
 	return c.State, store.ViewKey{Maildrop: gateway.Maildrop(r.Upstream.Name, identity), View: r.View}, err
+}
+
+// owner is whose mailbox upstream a login's is: the account's, where there is one.
+func owner(d *auth.Directory, r config.Route) (string, error) {
+	identity, err := r.Identity(r.Base)
+	if err != nil || d == nil || r.Accounts == auth.UseNone {
+		return identity, err
+	}
+	a, _, err := d.Find(context.Background(), r.Base) // a name without an account has no identity of its own
+	return a.Upstream.Owner(identity), err
 }
 
 // route is the one that the login would take. A view that is not declared would

@@ -83,7 +83,7 @@ func (t *uidlTarget) maildrops(user string) (all []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	identity, err := r.Identity(r.Base)
+	identity, err := owner(t.gateway.Accounts, r)
 	if err != nil {
 		return nil, err
 	}
