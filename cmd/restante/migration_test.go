@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/restante-mail/restante/peertest"
+	"github.com/restante-mail/restante/store"
 )
 
 // block is a fenced block of a document: its language and its text.
@@ -197,6 +198,8 @@ func TestExportFile(t *testing.T) {
 		strings.Replace(good, "0102", "01", 1):   "f:1: field 7:",
 		strings.Replace(good, "\tff", "\tno", 1): "f:1: field 8:",
 		good + "\n# x\n" + good:                  "f:3: UIDs of a folder must rise",
+		good + "\n" + strings.Repeat("x", 17000): "f:2: bufio.Scanner: token too long",
+		"#hidden\n":                              "f:1: there are 1 fields instead of 8",
 	} {
 		if _, err := readExport("f", strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v; want %q", text, err, want)
@@ -205,5 +208,9 @@ func TestExportFile(t *testing.T) {
 	x, err := readExport("f", strings.NewReader(tsvHeader+"\n"+good+"\npop\tINBOX\t0\t0\t5\t0\t000000000000000000000000\t0\n"))
 	if err != nil || x.count != 2 || len(x.order) != 2 || len(x.lives) != 2 {
 		t.Errorf("%+v, %v", x, err)
+	}
+	x, err = readExport("f", strings.NewReader(tsvHeader+"\n#\n# of alice\n"+strings.Replace(good, "u1", "#1", 1)+"\n"))
+	if got := x.lives[store.FolderKey{Folder: "INBOX", UIDValidity: 7}]; err != nil || len(got) != 1 || got[0].UIDL != "#1" {
+		t.Errorf("a UIDL that begins with #: %+v, %v", x, err)
 	}
 }

@@ -441,15 +441,25 @@ type exported struct {
 	count int
 }
 
+// maxExported bounds a file of names: several lives of the largest maildrop.
+const maxExported = 4_000_000
+
+// isComment: a UIDL may begin with "#" too, but has no blanks.
+func isComment(line string) bool {
+	return line == "" || line == "#" || strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "#uidl\tfolder\t")
+}
+
 // readExport reads all lines, or tells what is wrong with them.
 func readExport(name string, in io.Reader) (exported, error) {
 	x := exported{lives: map[store.FolderKey][]store.Entry{}}
 	var wrong []error
 	s := bufio.NewScanner(in)
 	s.Buffer(nil, maxUserLine)
-	for n := 1; s.Scan() && len(wrong) < maxFileErrors; n++ {
+	n := 0
+	for s.Scan() && len(wrong) < maxFileErrors {
+		n++
 		line := strings.TrimSuffix(s.Text(), "\r")
-		if line == "" || strings.HasPrefix(line, "#") {
+		if isComment(line) {
 			continue
 		}
 		key, e, err := readExported(line)
@@ -465,9 +475,14 @@ func readExport(name string, in io.Reader) (exported, error) {
 			x.order = append(x.order, key)
 		}
 		x.lives[key] = append(last, e)
-		x.count++
+		if x.count++; x.count > maxExported {
+			wrong = append(wrong, fmt.Errorf("%s:%d: more than %d messages", name, n, maxExported))
+			break
+		}
 	}
-	wrong = append(wrong, s.Err())
+	if err := s.Err(); err != nil {
+		wrong = append(wrong, fmt.Errorf("%s:%d: %w", name, n+1, err))
+	}
 	return x, errors.Join(wrong...)
 }
 
