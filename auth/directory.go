@@ -35,7 +35,7 @@ type Directory struct {
 	Now func() time.Time
 
 	configured map[string]Account // by folded name
-	most       int                // computations of argon2id that a password can need
+	most       int                // work of argon2id that a password of theirs can need
 }
 
 // Tokens knows where access tokens come from, for accounts whose Identity is
@@ -61,10 +61,10 @@ var (
 // NewDirectory makes a Directory of the accounts that the configuration names.
 // They were checked, and their names differ.
 func NewDirectory(configured []Account) *Directory {
-	d := &Directory{configured: map[string]Account{}, Memory: NewMemory(), most: 1}
+	d := &Directory{configured: map[string]Account{}, Memory: NewMemory(), most: usual("").work()}
 	for _, a := range configured {
 		d.configured[Fold(a.Name)] = a
-		d.most = max(d.most, len(a.costs()))
+		d.most = max(d.most, a.work())
 	}
 	return d
 }
@@ -91,6 +91,14 @@ func (a *Account) costs() (all []cost) {
 	return all
 }
 
+// work is that of comparing a password with all of the account's hashes.
+func (a *Account) work() (sum int) {
+	for _, c := range a.costs() {
+		sum += c.work()
+	}
+	return sum
+}
+
 // An Attempt is somebody who wants in.
 type Attempt struct {
 	// Name of the account, without a view.
@@ -114,7 +122,8 @@ type Grant struct {
 // htpasswdLabel is what the log calls the secret of an htpasswd file.
 const htpasswdLabel = "htpasswd"
 
-// Find returns an account, and whether there is one.
+// Find returns an account, and whether there is one. Its name is spelled as who
+// made it has spelled it, or in small letters, and not as name is.
 func (d *Directory) Find(ctx context.Context, name string) (a Account, found bool, err error) {
 	folded := Fold(name)
 	if a, found = d.configured[folded]; found {

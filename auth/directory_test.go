@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"runtime"
@@ -30,6 +31,7 @@ type counted struct {
 	*Directory
 	mu                sync.Mutex
 	argons, lineCount int
+	argonWork         int
 	clock             time.Time
 }
 
@@ -43,6 +45,7 @@ func newCounted(t *testing.T, htpasswd string, accounts ...Account) *counted {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.argons++
+		c.argonWork += k.work()
 		return compute(k, p)
 	}
 	c.Memory.compare = func(l htpasswdLine, p secret.Text) bool {
@@ -65,7 +68,7 @@ func newCounted(t *testing.T, htpasswd string, accounts ...Account) *counted {
 func (c *counted) judge(t *testing.T, a Attempt) (label string, argons, lines int) {
 	t.Helper()
 	c.mu.Lock()
-	c.argons, c.lineCount = 0, 0
+	c.argons, c.lineCount, c.argonWork = 0, 0, 0
 	c.mu.Unlock()
 	g, err := c.Judge(context.Background(), a)
 	if err != nil && !errors.Is(err, ErrWrong) {
@@ -166,6 +169,63 @@ func TestRefusalsTakeTheSameWork(t *testing.T) {
 				t.Errorf("%s: %q, %d of argon2id and %d of htpasswd; want none, 2 and 1", name, label, argons, lines)
 			}
 		}
+	}
+}
+
+// TestDearHashesTellNobody: it is the work that is the same, not the number of
+// computations; accounts of the state file count too, from the first time that they
+// are asked for.
+func TestDearHashesTellNobody(t *testing.T) {
+	dear := "$argon2id$v=19$m=4096,t=3,p=1$c2FsdHNhbHRzYWx0$c3Vtc3Vtc3Vtc3Vtc3Vtc3Vt"
+	dearer := "$argon2id$v=19$m=40960,t=3,p=1$c2FsdHNhbHRzYWx0$c3Vtc3Vtc3Vtc3Vtc3Vtc3Vt"
+	usually := HashPassword(secret.New("x"), "")
+	c := newCounted(t, "", Account{Name: "cheap", Secrets: []Secret{{Label: "x", Hash: dear}}}, Account{Name: "usual", Secrets: []Secret{{Label: "x", Hash: usually}}})
+	same := func(want int, names ...string) {
+		t.Helper()
+		for _, name := range names {
+			if label, _, _ := c.judge(t, password(name, "wrong")); label != "" || c.argonWork != want {
+				t.Errorf("%s: %q after work of %d; want none after %d", name, label, c.argonWork, want)
+			}
+		}
+	}
+	same(usual("").work(), "cheap", "usual", "nobody")
+	s, err := store.Open(filepath.Join(t.TempDir(), "restante.db"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c.Store = s
+	kept := Account{Name: "dear", Secrets: []Secret{{Label: "x", Hash: dearer}}}
+	settings, err := kept.Encode()
+	if err == nil {
+		err = s.PutAccount(t.Context(), store.Account{Name: "dear", Settings: settings})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(3*40960, "dear", "nobody", "cheap", "usual", "dear")
+}
+
+// TestHtpasswdTellsNobody: a file may have lines of every cost. Who is not in it is
+// compared with one of them, always the same, so that each cost is as likely.
+func TestHtpasswdTellsNobody(t *testing.T) {
+	c := newCounted(t, "bob:"+bcrypted+"\nsha:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n")
+	seen := map[string]int{}
+	var last string
+	c.Memory.compare = func(l htpasswdLine, _ secret.Text) bool { last = l.encoded; return true }
+	for i := range 60 {
+		name := fmt.Sprint("nobody", i)
+		if label, _, _ := c.judge(t, password(name, "x")); label != "" {
+			t.Errorf("%s is let in by the line of somebody else", name)
+		}
+		first := last
+		if c.judge(t, password(name, "y")); last != first {
+			t.Errorf("%s is compared with another line each time", name)
+		}
+		seen[last]++
+	}
+	if len(seen) != 2 || seen[bcrypted] < 10 || seen[bcrypted] > 50 {
+		t.Errorf("compared with %v", seen)
 	}
 }
 
@@ -319,8 +379,5 @@ func TestHtpasswd(t *testing.T) {
 		if !l.match(secret.New(plain)) {
 			t.Errorf("%s: %s is not its password", name, plain)
 		}
-	}
-	if h.dearest.encoded != bcrypted {
-		t.Errorf("dearest is %q", h.dearest.encoded)
 	}
 }

@@ -34,9 +34,10 @@ const (
 // Bounds of what a hash may ask of us: a hash is configuration, and a typing
 // error must not take all memory.
 const (
-	maxMemory  = 256 << 10 // KiB
-	maxPasses  = 10
-	maxThreads = 8
+	maxMemory   = 256 << 10 // KiB
+	leastMemory = 8         // of argon2 itself
+	maxPasses   = 10
+	maxThreads  = 8
 )
 
 // cost is what one computation of argon2id depends on, but for the password.
@@ -51,6 +52,9 @@ type cost struct {
 func usual(salt string) cost {
 	return cost{argonMemory, argonPasses, argonThreads, argonLength, salt}
 }
+
+// work is what the time of a computation depends on.
+func (c cost) work() int { return int(c.memory) * int(c.passes) }
 
 func (c cost) compute(password secret.Text) []byte {
 	return argon2.IDKey([]byte(password.Reveal()), []byte(c.salt), c.passes, c.memory, c.threads, c.length)
@@ -142,7 +146,7 @@ func parseArgon(hash string) (c cost, sum []byte, err error) {
 	if n != 3 || err != nil || err1 != nil || err2 != nil {
 		return c, nil, errNotHash
 	}
-	if c.memory < 8 || c.memory > maxMemory || c.passes < 1 || c.passes > maxPasses || c.threads < 1 || c.threads > maxThreads ||
+	if c.memory < leastMemory || c.memory > maxMemory || c.passes < 1 || c.passes > maxPasses || c.threads < 1 || c.threads > maxThreads ||
 		len(salt) < 8 || len(salt) > 64 || len(sum) < 16 || len(sum) > 64 {
 		return c, nil, fmt.Errorf("asks for more than m=%d,t=%d,p=%d, or for nothing: make it anew", maxMemory, maxPasses, maxThreads)
 	}

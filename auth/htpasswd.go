@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/binary"
 	"fmt"
 	"iter"
 	"maps"
@@ -16,32 +17,29 @@ import (
 // was changed is read into another.
 type Htpasswd struct {
 	users map[string]htpasswdLine // by folded name
-	// dearest is the line that takes the most work to compare: who has none is
-	// compared with it.
-	dearest htpasswdLine
+	lines []htpasswdLine          // in the order of the file
 }
 
 type htpasswdLine struct {
 	encoded string
 	matcher htpasswd.EncodedPasswd
-	work    int
 }
 
 // htpasswdFormats are the formats that are read, by how they begin, and what
-// they cost beside each other. Plain text and DES crypt(3), which begin with
+// bounds the work that they take. Plain text and DES crypt(3), which begin with
 // nothing, are not: the one would make a password of every hash that is not
 // understood, the other cuts passwords at 8 characters.
 var htpasswdFormats = []struct {
 	prefix string
 	parse  htpasswd.PasswdParser
-	work   func(encoded string) (int, error)
+	bound  func(encoded string) error
 }{
-	{"$2", htpasswd.AcceptBcrypt, bcryptWork},
-	{"$5$", htpasswd.AcceptCryptSha, cryptWork},
-	{"$6$", htpasswd.AcceptCryptSha, cryptWork},
-	{"$apr1$", htpasswd.AcceptMd5, cheap},
-	{"{SSHA}", htpasswd.AcceptSsha, cheap},
-	{"{SHA}", htpasswd.AcceptSha, cheap},
+	{"$2", htpasswd.AcceptBcrypt, checkBcrypt},
+	{"$5$", htpasswd.AcceptCryptSha, checkCrypt},
+	{"$6$", htpasswd.AcceptCryptSha, checkCrypt},
+	{"$apr1$", htpasswd.AcceptMd5, always},
+	{"{SSHA}", htpasswd.AcceptSsha, always},
+	{"{SHA}", htpasswd.AcceptSha, always},
 }
 
 // ReadHtpasswd reads the text of a file, and says in words which lines it
@@ -75,9 +73,7 @@ func (h *Htpasswd) add(line string) error {
 		return err
 	}
 	h.users[name] = parsed
-	if parsed.work > h.dearest.work {
-		h.dearest = parsed
-	}
+	h.lines = append(h.lines, parsed)
 	return nil
 }
 
@@ -87,46 +83,45 @@ func parseHtpasswd(encoded string) (htpasswdLine, error) {
 		if !strings.HasPrefix(encoded, format.prefix) {
 			continue
 		}
-		work, err := format.work(encoded)
-		if err != nil {
+		if err := format.bound(encoded); err != nil {
 			return htpasswdLine{}, err
 		}
 		matcher, err := format.parse(encoded)
 		if err != nil || matcher == nil {
 			return htpasswdLine{}, fmt.Errorf("the hash is damaged")
 		}
-		return htpasswdLine{encoded, matcher, work}, nil
+		return htpasswdLine{encoded, matcher}, nil
 	}
 	return htpasswdLine{}, fmt.Errorf("the hash is of a kind that is not read: make it with htpasswd -B")
 }
 
-func cheap(string) (int, error) { return 1, nil }
+func always(string) error { return nil }
 
-// bcryptWork bounds the cost: 2 to its power are the rounds, some 4 seconds at 16.
-func bcryptWork(encoded string) (int, error) {
+// checkBcrypt bounds the cost: 2 to its power are the rounds, some 4 seconds at 16.
+func checkBcrypt(encoded string) error {
 	parts := strings.Split(encoded, "$")
 	if len(parts) != 4 || len(encoded) != 60 {
-		return 0, fmt.Errorf("the hash is damaged")
+		return fmt.Errorf("the hash is damaged")
 	}
 	cost, err := strconv.Atoi(parts[2])
 	if err != nil || cost < 4 || cost > 16 {
-		return 0, fmt.Errorf("the cost of the hash is not from 4 to 16")
+		return fmt.Errorf("the cost of the hash is not from 4 to 16")
 	}
-	return 1000 << cost, nil
+	return nil
 }
 
-// cryptWork bounds the rounds of SHA crypt, 5,000 if it does not say.
-func cryptWork(encoded string) (int, error) {
+// checkCrypt bounds the rounds of SHA crypt, 5,000 if it does not say.
+func checkCrypt(encoded string) error {
 	text, said := strings.CutPrefix(encoded[len("$5$"):], "rounds=")
 	if !said {
-		return 5000, nil
+		return nil
 	}
 	text, _, _ = strings.Cut(text, "$")
 	rounds, err := strconv.Atoi(text)
 	if err != nil || rounds > 1_000_000 {
-		return 0, fmt.Errorf("the hash has more than 1,000,000 rounds")
+		return fmt.Errorf("the hash has more than 1,000,000 rounds")
 	}
-	return rounds, nil
+	return nil
 }
 
 // line is what the file has of a name.
@@ -136,6 +131,14 @@ func (h *Htpasswd) line(name string) (l htpasswdLine, found bool) {
 	}
 	l, found = h.users[Fold(name)]
 	return l, found
+}
+
+// likely is the line that somebody without one is compared with: always the same,
+// and nobody who does not have the key knows which. The lines take work of all
+// sizes, and any one size for all of those would tell who is not in the file.
+func (h *Htpasswd) likely(key []byte, name string) htpasswdLine {
+	sum := mac(key, secret.New(name))
+	return h.lines[binary.BigEndian.Uint64(sum)%uint64(len(h.lines))]
 }
 
 // Names are those of all lines.

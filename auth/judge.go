@@ -29,7 +29,7 @@ func (d *Directory) byPassword(ctx context.Context, account Account, secrets []S
 		return s, nil
 	}
 	var hashed *Secret
-	busy := d.Memory.work.do(ctx, func() { hashed = d.byHash(secrets, a.Password, line, listed) })
+	busy := d.Memory.work.do(ctx, func() { hashed = d.byHash(&account, secrets, a.Password, line, listed) })
 	if busy != nil {
 		return nil, busy
 	}
@@ -74,10 +74,11 @@ func (d *Directory) recover(account string, s Secret) (secret.Text, error) {
 
 // byHash computes hashes. However many the account has, and whether there is
 // such an account at all, it does the same work until it finds the password:
-// as many computations of argon2id as the account with the most different
-// hashes needs, and one comparison with a line of htpasswd files.
-func (d *Directory) byHash(secrets []Secret, password secret.Text, line htpasswdLine, listed bool) (found *Secret) {
+// as much of argon2id as the account with the dearest hashes needs, and one
+// comparison with a line of htpasswd files.
+func (d *Directory) byHash(account *Account, secrets []Secret, password secret.Text, line htpasswdLine, listed bool) (found *Secret) {
 	sums := map[cost][]byte{}
+	done := 0
 	for i := range secrets {
 		c, sum, err := parseArgon(secrets[i].Hash)
 		if err != nil {
@@ -85,19 +86,18 @@ func (d *Directory) byHash(secrets []Secret, password secret.Text, line htpasswd
 		}
 		if sums[c] == nil {
 			sums[c] = d.Memory.compute(c, password)
+			done += c.work()
 		}
 		if found == nil && same(sum, sums[c]) {
 			found = &secrets[i]
 		}
 	}
-	for n := len(sums); n < d.most; n++ {
-		d.Memory.compute(usual(d.Memory.salt), password)
-	}
-	if d.Htpasswd == nil || d.Htpasswd.dearest.matcher == nil {
+	d.Memory.pad(d.Memory.mostWork(max(d.most, account.work()))-done, password)
+	if d.Htpasswd == nil || len(d.Htpasswd.lines) == 0 {
 		return found
 	}
 	if !listed {
-		line = d.Htpasswd.dearest
+		line = d.Htpasswd.likely(d.Memory.key, account.Name)
 	}
 	if d.Memory.compare(line, password) && listed && found == nil {
 		found = &secrets[len(secrets)-1]

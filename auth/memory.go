@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/restante-mail/restante/secret"
@@ -22,6 +23,10 @@ type Memory struct {
 	// compute and compare are what a hash costs; tests count them.
 	compute func(cost, secret.Text) []byte
 	compare func(htpasswdLine, secret.Text) bool
+
+	// most is the largest work of argon2id that was seen: accounts of the state
+	// file are known one by one.
+	most atomic.Int64
 
 	mu     sync.Mutex
 	proofs map[proof]success
@@ -123,6 +128,27 @@ func (m *Memory) firstUse(account, label string, now time.Time) bool {
 	}
 	m.used[key] = hour
 	return true
+}
+
+// mostWork notes work, and returns the most that was seen.
+func (m *Memory) mostWork(work int) int {
+	for {
+		most := m.most.Load()
+		if int64(work) <= most {
+			return int(most)
+		}
+		if m.most.CompareAndSwap(most, int64(work)) {
+			return work
+		}
+	}
+}
+
+// pad does so much work of argon2id for nothing.
+func (m *Memory) pad(work int, password secret.Text) {
+	for c := usual(m.salt); work > 0; work -= c.work() {
+		c.memory = uint32(max(min(work/argonPasses, argonMemory), leastMemory))
+		m.compute(c, password)
+	}
 }
 
 // work lets a few compute hashes, each of which takes 19 MiB and a core for 20

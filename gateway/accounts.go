@@ -87,6 +87,9 @@ func (g *Gateway) leadAccount(ctx context.Context, peer pop3.Peer, cred pop3.Cre
 		err = fmt.Errorf("%w: %w", auth.ErrWrong, errElsewhere)
 	}
 	if err == nil {
+		route, err = route.spelled(grant.Account)
+	}
+	if err == nil {
 		route, err = narrow(route, grant.Secret)
 		route.Policy.Language = cmp.Or(grant.Account.Language, route.Policy.Language)
 	}
@@ -100,6 +103,20 @@ func (g *Gateway) leadAccount(ctx context.Context, peer pop3.Peer, cred pop3.Cre
 	route, login := held(route, proof, upstreamLogin(route, peer, cred))
 	route.Label = grant.Secret.Label
 	return route, login, nil
+}
+
+// spelled is the route of the account as it is called. Letter case does not count
+// in an account's name and may count upstream: a client must not choose by its
+// spelling whose mailbox a master user opens.
+func (r Route) spelled(a auth.Account) (Route, error) {
+	if r.Spell == nil || r.Base == a.Name {
+		return r, nil
+	}
+	spelled, err := r.Spell(a.Name)
+	if err != nil {
+		return r, fmt.Errorf("%w: %w", auth.ErrSetup, err)
+	}
+	return spelled, nil
 }
 
 // open asks the directory. A token is no secret of an account: only upstream

@@ -93,7 +93,8 @@ func withAccounts(t *testing.T, server upstream.Server, use auth.Use, given *tok
 		p, _ := policy.Preset(policyName)
 		return gateway.Route{Upstream: "test", Server: server, User: base + "@route", Base: base, View: view, Policy: p, PolicyName: policyName,
 			Forget: true, Accounts: use, Master: master,
-			With: func(view, policyName string) (gateway.Route, error) { return route(base, view, policyName) }}, nil
+			With:  func(view, policyName string) (gateway.Route, error) { return route(base, view, policyName) },
+			Spell: func(base string) (gateway.Route, error) { return route(base, view, policyName) }}, nil
 	}
 	g.Route = func(name string, _ netip.Addr, _ string) (gateway.Route, error) {
 		base, view, _ := strings.Cut(name, "+")
@@ -112,7 +113,9 @@ func TestAccounts(t *testing.T) {
 	}{
 		{"no accounts", auth.UseNone, pop3.Credentials{User: "bob", Secret: secret.New("bobs")}, "bob@route  bobs"},
 		{"a master user", auth.UseOnly, pop3.Credentials{User: "bob", Secret: secret.New("bobs")}, "chief bob@route chiefs"},
-		{"in other letters", auth.UseOnly, pop3.Credentials{User: "Bob", Secret: secret.New("bobs")}, "chief Bob@route chiefs"},
+		{"in other letters", auth.UseOnly, pop3.Credentials{User: "Bob", Secret: secret.New("bobs")}, "chief bob@route chiefs"},
+		{"another's spelling", auth.UseOnly, pop3.Credentials{User: "bob", Identity: "BOB", Secret: secret.New("bobs")}, "chief bob@route chiefs"},
+		{"in other letters, with a view", auth.UseFirst, pop3.Credentials{User: "BOB+phone", Secret: secret.New("bobs")}, "chief bob@route chiefs"},
 		{"a password", auth.UseFirst, pop3.Credentials{User: "carol", Secret: secret.New("any")}, "carol@upstream  held"},
 		{"a view that the name asks for", auth.UseOnly, pop3.Credentials{User: "carol+phone", Secret: secret.New("any")}, "carol@upstream  held"},
 		{"the secret's view", auth.UseOnly, pop3.Credentials{User: "carol", Secret: secret.New("print")}, "carol@upstream  held"},

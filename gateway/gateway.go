@@ -60,7 +60,8 @@ type Route struct {
 	Host     string // and its host, for the trail
 	Server   upstream.Server
 	User     string // who to be upstream
-	// Base is the user name as the client wrote it, without a view.
+	// Base is the user name without a view: as the client wrote it or, if it is an
+	// account's, as the account is called.
 	Base   string
 	Policy policy.Policy
 	// PolicyName is what the configuration calls the policy.
@@ -86,6 +87,9 @@ type Route struct {
 	// With returns the route for another view and, if it is not "", another
 	// policy; nil where Accounts is UseNone.
 	With func(view, policy string) (Route, error)
+	// Spell returns the route for another spelling of Base; nil where Accounts is
+	// UseNone.
+	Spell func(base string) (Route, error)
 	// Label names the account's secret that was used; "" without an account.
 	Label string
 	// UIDL is the format in which messages are named; the zero one is the

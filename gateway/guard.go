@@ -65,18 +65,23 @@ func (g *Gateway) learn(ctx context.Context, a guard.Attempt, err error) {
 	}
 }
 
-// attemptOf: with an authorization identity it is who signs in that guesses.
-// What was refused is another thing when the account was changed since, or when
-// another certificate is shown.
+// attemptOf: with an authorization identity it is who signs in that guesses,
+// whatever the letter case and the view, or each spelling could be guessed at
+// anew. What was refused is another thing when it is spelled otherwise or wants to
+// be somebody else, for upstream that may matter; when the account was changed
+// since; or when another certificate is shown.
 func (g *Gateway) attemptOf(ctx context.Context, peer pop3.Peer, cred pop3.Credentials) guard.Attempt {
 	shown := cred.Secret.Reveal()
 	if c := shownBy(peer); c != nil && cred.Mechanism == "EXTERNAL" {
 		shown = string(c.Raw)
 	}
-	if name, use := g.accountUse(peer, cred); g.Accounts != nil && use != auth.UseNone {
-		shown += "\x00" + g.Accounts.Stamp(ctx, name)
+	name, use := g.accountUse(peer, cred)
+	stamp := ""
+	if g.Accounts != nil && use != auth.UseNone {
+		stamp = g.Accounts.Stamp(ctx, name)
 	}
-	return guard.Attempt{Address: address(peer.Remote), User: cred.User, Secret: secret.New(shown)}
+	return guard.Attempt{Address: address(peer.Remote), User: auth.Fold(name),
+		Secret: secret.New(fmt.Sprintf("%q %q %q %q", cred.User, cred.Identity, shown, stamp))}
 }
 
 // Admit is pop3.Server's.

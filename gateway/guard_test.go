@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/restante-mail/restante/audit"
+	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/gateway"
 	"github.com/restante-mail/restante/guard"
 	"github.com/restante-mail/restante/pop3"
@@ -137,4 +139,45 @@ func TestSessionsPerUser(t *testing.T) {
 		_ = three.Close()
 	}
 	_ = two.Close()
+}
+
+// TestSpellingsAreOneUser: another letter case, or another view, is no new name to
+// guess at; and what was refused in one spelling, or for one mailbox, is asked
+// about in another.
+func TestSpellingsAreOneUser(t *testing.T) {
+	server, _ := memory(t, letters(1))
+	h := &heard{Server: server, refuse: func(l upstream.Login) error {
+		if l.Secret.Reveal() != "right" {
+			return &upstream.Error{Kind: upstream.Rejected, Doing: "sign in", Err: errors.New("no")}
+		}
+		return nil
+	}}
+	g := withAccounts(t, h, auth.UseNone, nil)
+	settings := guard.Defaults()
+	settings.FreeFailures, settings.BanAfter, settings.MaxDelay = 2, 0, time.Nanosecond
+	g.Shared.Guard.Set(settings, g.TellBan)
+	signIn := func(i int, user, identity, password string) error {
+		peer := pop3.Peer{ID: user, Remote: &net.TCPAddr{IP: net.IPv4(192, 0, 2, byte(i)), Port: 4711}}
+		s, err := g.Login(t.Context(), peer, pop3.Credentials{Mechanism: "PLAIN", User: user, Identity: identity, Secret: secret.New(password)})
+		if err == nil {
+			_ = s.Close()
+		}
+		return err
+	}
+	for i, c := range []struct{ user, identity string }{{"erin", ""}, {"ERIN", ""}, {"Erin+phone", ""}, {"erin", "frank"}, {"erin", ""}} {
+		if err := signIn(i, c.user, c.identity, "wrong"); err == nil || !strings.Contains(err.Error(), "[AUTH]") {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	if len(h.logins) != 4 {
+		t.Errorf("the upstream was asked %d times; want once for each of four that differ", len(h.logins))
+	}
+	settings.MaxDelay = time.Hour // in which nobody gets a turn
+	g.Shared.Guard.Set(settings, g.TellBan)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	peer := pop3.Peer{ID: "x", Remote: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 99), Port: 4711}}
+	if _, err := g.Login(ctx, peer, pop3.Credentials{Mechanism: "PLAIN", User: "eRiN", Secret: secret.New("right")}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a spelling that is new does not wait: %v", err)
+	}
 }

@@ -61,6 +61,9 @@ func (g *Gateway) leadHeld(ctx context.Context, peer pop3.Peer, name string, nar
 		err = errNoAccount
 	}
 	if err == nil {
+		route, err = route.spelled(account)
+	}
+	if err == nil {
 		route, err = narrow(route, account)
 		route.Policy.Language = cmp.Or(account.Language, route.Policy.Language)
 	}

@@ -81,7 +81,7 @@ type Guard struct {
 	tell      func(b Ban, lifted bool)
 	addresses *lru.LRU[netip.Prefix, *record]
 	users     *lru.LRU[string, *record]
-	known     *lru.LRU[acquaintance, struct{}]
+	known     *lru.LRU[acquaintance, int] // failures since
 	wrong     *lru.LRU[[32]byte, time.Time]
 	bans      *lru.LRU[netip.Prefix, *Ban]
 	waiting   int
@@ -95,7 +95,10 @@ type record struct {
 }
 
 // acquaintance is a user who has signed in from an address before, and so does
-// not wait for what others do in their name or behind their address.
+// not wait for what others do in their name or behind their address. After as many
+// failures in that name from there as are free, somebody else behind the address
+// may be guessing: then it waits as any attempt at the user does, but still not
+// for its neighbours.
 type acquaintance struct {
 	address netip.Prefix
 	user    string
@@ -107,7 +110,7 @@ func New(book Book) *Guard {
 	_, _ = rand.Read(g.key[:]) // never fails
 	g.addresses, _ = lru.NewLRU[netip.Prefix, *record](most, nil)
 	g.users, _ = lru.NewLRU[string, *record](most, nil)
-	g.known, _ = lru.NewLRU[acquaintance, struct{}](most, nil)
+	g.known, _ = lru.NewLRU[acquaintance, int](most, nil)
 	g.wrong, _ = lru.NewLRU[[32]byte, time.Time](most, nil)
 	g.bans, _ = lru.NewLRU[netip.Prefix, *Ban](most, nil)
 	return g
@@ -135,8 +138,11 @@ func (g *Guard) Set(s Settings, tell func(b Ban, lifted bool)) {
 // An Attempt is somebody who wants to sign in.
 type Attempt struct {
 	Address netip.Addr // the zero Addr if it is not known
-	User    string
-	Secret  secret.Text
+	// User is whose failures are counted together: all spellings of one name must
+	// be the same.
+	User string
+	// Secret is whatever was shown. Another one is asked about.
+	Secret secret.Text
 }
 
 // Verdict is what becomes of an Attempt before anybody checks it.
@@ -179,11 +185,12 @@ func (g *Guard) queue(a Attempt) (Verdict, time.Duration) {
 		return Wrong, 0
 	}
 	who := acquaintance{Counted(a.Address), a.User}
-	if g.known.Contains(who) {
+	failures, known := g.known.Get(who)
+	if known && failures <= g.settings.FreeFailures {
 		return Proceed, 0
 	}
 	delay := g.delayOf(a.User, now)
-	if g.counts(a.Address) {
+	if !known && g.counts(a.Address) {
 		ours, _ := g.addresses.Get(who.address)
 		delay = max(delay, g.turn(ours, now))
 	}
@@ -242,7 +249,7 @@ func (g *Guard) Passed(a Attempt) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if a.Address.IsValid() {
-		g.known.Add(acquaintance{Counted(a.Address), a.User}, struct{}{})
+		g.known.Add(acquaintance{Counted(a.Address), a.User}, 0)
 	}
 	g.users.Remove(a.User)
 }
@@ -257,6 +264,9 @@ func (g *Guard) Failed(ctx context.Context, a Attempt) error {
 	}
 	note(g.users, a.User, now, g.settings.ForgetAfter)
 	address := Counted(a.Address)
+	if failures, known := g.known.Get(acquaintance{address, a.User}); known {
+		g.known.Add(acquaintance{address, a.User}, failures+1)
+	}
 	var ban Ban
 	tell := g.tell
 	if g.counts(a.Address) {

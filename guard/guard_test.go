@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,6 +149,33 @@ func TestOwnersGetIn(t *testing.T) {
 	// From an address of her own that is new she waits, but is not sent away.
 	if v, err := s.Judge(t.Context(), from("203.0.113.1", "alice", "right")); v != Proceed || err != nil || len(s.waited) != 1 || s.waited[0] > 15*time.Second {
 		t.Errorf("%v, %v, waited %v", v, err, s.waited)
+	}
+}
+
+// TestNeighbours: somebody behind the address of an owner, or in the same /64,
+// guesses at their name no faster than others do, also where addresses are
+// never banned. The owner waits with them then, for one wait, and never behind them.
+func TestNeighbours(t *testing.T) {
+	for _, address := range []string{"192.0.2.1", "2001:db8:0:7::1", "127.0.0.1"} {
+		s := newScene(func(c *Settings) { c.BanAfter = 0 })
+		alice := from(address, "alice", "right")
+		neighbour := strings.Replace(address, "::1", "::bad", 1)
+		s.Passed(alice)
+		for range 30 {
+			s.guess(t, neighbour, "alice")
+		}
+		if len(s.waited) < 20 || s.waited[len(s.waited)-1] != s.settings.MaxDelay {
+			t.Errorf("%s: the neighbour waited %v", address, s.waited)
+		}
+		s.waited = nil
+		if v, err := s.Judge(t.Context(), alice); v != Proceed || err != nil || len(s.waited) != 1 || s.waited[0] > s.settings.MaxDelay {
+			t.Errorf("%s: the owner: %v, %v, waited %v", address, v, err, s.waited)
+		}
+		s.Passed(alice)
+		s.waited = nil
+		if v, _ := s.Judge(t.Context(), alice); v != Proceed || s.waited != nil {
+			t.Errorf("%s: the owner, again: %v, waited %v", address, v, s.waited)
+		}
 	}
 }
 

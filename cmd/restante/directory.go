@@ -54,6 +54,11 @@ func gatewayRoute(c *config.Snapshot, servers upstreams, endpoints lookups, r co
 			}
 			return gatewayRoute(c, servers, endpoints, narrowed)
 		},
+		Spell: func(base string) (gateway.Route, error) {
+			spelled := r
+			spelled.Base = base
+			return gatewayRoute(c, servers, endpoints, spelled)
+		},
 		Ask: endpoints.ask(c, servers, r),
 	}, nil
 }
