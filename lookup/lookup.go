@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,6 +54,7 @@ type Options struct {
 // A Client asks one endpoint. It is safe for concurrent use.
 type Client struct {
 	o     Options
+	where string // the URL as errors may have it
 	http  *http.Client
 	turns chan struct{}
 	now   func() time.Time
@@ -69,7 +71,7 @@ type remembered struct {
 
 // New asks nothing yet.
 func New(o Options) *Client {
-	c := &Client{o: o, turns: make(chan struct{}, maxAtOnce), now: time.Now}
+	c := &Client{o: o, where: withoutQuery(o.URL), turns: make(chan struct{}, maxAtOnce), now: time.Now}
 	_, _ = rand.Read(c.key[:]) // never fails
 	c.known, _ = lru.NewLRU[[32]byte, remembered](maxRemembered, nil)
 	c.http = &http.Client{
@@ -124,11 +126,11 @@ func (c *Client) Ask(ctx context.Context, q Question) (Answer, error) {
 	case c.turns <- struct{}{}:
 		defer func() { <-c.turns }()
 	case <-ctx.Done():
-		return Answer{}, fmt.Errorf("wait to ask %s: %w", c.o.URL, ctx.Err())
+		return Answer{}, fmt.Errorf("wait to ask %s: %w", c.where, ctx.Err())
 	}
 	a, err := c.ask(ctx, q)
 	if err != nil {
-		return Answer{}, fmt.Errorf("ask %s: %w", c.o.URL, err)
+		return Answer{}, fmt.Errorf("ask %s: %w", c.where, err)
 	}
 	c.remember(digest, a)
 	return a, nil
@@ -142,13 +144,31 @@ func (c *Client) ask(ctx context.Context, q Question) (Answer, error) {
 	c.fill(request.Header, q)
 	response, err := c.http.Do(request)
 	if err != nil {
-		return Answer{}, err
+		return Answer{}, cause(err)
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return Answer{}, fmt.Errorf("the answer is %s, not 200", response.Status)
+		return Answer{}, fmt.Errorf("the answer is %q, not 200", clip(response.Status))
 	}
 	return read(response.Header)
+}
+
+// cause is an error of net/http without the URL, and without what was said: a
+// line that is not understood may be the one with the password.
+func cause(err error) error {
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err
+	}
+	if strings.Contains(err.Error(), "malformed") {
+		return errors.New("the answer is no HTTP; is this an auth_http endpoint?")
+	}
+	return err
+}
+
+// withoutQuery is a URL without what may hold a key.
+func withoutQuery(text string) string {
+	before, _, _ := strings.Cut(text, "?")
+	return before
 }
 
 // fill writes the question as nginx does. nginx escapes these two, and nothing

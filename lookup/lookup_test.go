@@ -1,12 +1,15 @@
 package lookup
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -153,4 +156,85 @@ func TestSlow(t *testing.T) {
 	if _, err := c.Ask(t.Context(), alice); err == nil || !strings.Contains(err.Error(), "deadline") {
 		t.Errorf("waiting for the answer: %v", err)
 	}
+}
+
+// TestErrorsHoldNoKey: an endpoint's URL may have a key in its query, and what an
+// endpoint says may be anything.
+func TestErrorsHoldNoKey(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"hangs up": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"refuses": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Auth-Status", "no\u202e"+strings.Repeat("x", 4096))
+		},
+		"a header that is none": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Auth-Pass", "\x1bhunter2")
+		},
+		"odd status": func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = c.Write([]byte("HTTP/1.1 500 \x1b[2J\u202e" + strings.Repeat("x", 4096) + "\r\nConnection: close\r\n\r\n"))
+			_ = c.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := httptest.NewServer(answer)
+			defer s.Close()
+			c := New(Options{URL: s.URL + "/auth?key=hunter2", Timeout: 5 * time.Second})
+			_, err := c.Ask(t.Context(), alice)
+			if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "sesame") || !strings.Contains(err.Error(), s.URL+"/auth") {
+				t.Errorf("%v", err)
+			}
+			unprintable := func(r rune) bool { return r < ' ' || r > '~' }
+			if err != nil && (strings.ContainsFunc(err.Error(), unprintable) || len(err.Error()) > 1200) {
+				t.Errorf("%d octets: %q", len(err.Error()), err)
+			}
+		})
+	}
+}
+
+// FuzzAnswer: whatever a server of HTTP says, an answer is short, and names a
+// server with a port or none.
+func FuzzAnswer(f *testing.F) {
+	for _, seed := range []string{
+		"HTTP/1.1 200 OK\r\nAuth-Status: OK\r\nAuth-Server: 192.0.2.9\r\nAuth-Port: 143\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nAuth-Status: Invalid login\r\nAuth-Wait: 3\r\n\r\n",
+		"HTTP/1.0 200\r\nAuth-Status: OK\r\nAuth-User: a\x00b\r\nAuth-Pass: \xff\r\nAuth-Server: ::1\r\nAuth-Port: x\r\n\r\nbody",
+		"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nAuth-Status: OK\r\n\r\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		r, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(said)), nil)
+		if err != nil {
+			return
+		}
+		_ = r.Body.Close()
+		a, err := read(r.Header)
+		switch {
+		case err != nil && len(err.Error()) > 1200:
+			t.Errorf("an error of %d octets", len(err.Error()))
+		case err == nil && (r.Header.Get("Auth-Status") != "OK" || a.Server != "" && !strings.Contains(a.Server, ":")):
+			t.Errorf("%+v", a)
+		case strings.ContainsAny(a.User+a.Server+a.Upstream+a.Policy+a.View+a.Secret.Reveal(), "\r\n"):
+			t.Errorf("line ends in %+v", a)
+		}
+	})
+}
+
+// FuzzEscape: what a stranger says stays in its header, and can be read back.
+func FuzzEscape(f *testing.F) {
+	f.Add("al ice\"%'é\r\nAuth-Status: OK")
+	f.Add("\x00{5}*\x1b[2J\u202e")
+	f.Fuzz(func(t *testing.T, name string) {
+		escaped := escape(name)
+		if strings.ContainsFunc(escaped, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			t.Errorf("%q", escaped)
+		}
+		if back, err := url.PathUnescape(escaped); err != nil || back != name {
+			t.Errorf("%q comes back as %q, %v", name, back, err)
+		}
+	})
 }
