@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -59,10 +60,13 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, result)
 }
 
+// actionName is what names of actions are made of: a metric is kept for each.
+var actionName = regexp.MustCompile(`^[a-z-]{1,20}$`)
+
 func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 	var deed Deed
 	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&deed)
-	if err != nil || deed.Action == "" || s.process.Record == nil {
+	if err != nil || !actionName.MatchString(deed.Action) || s.process.Record == nil {
 		writeText(w, http.StatusBadRequest, "say what was done\n")
 		return
 	}

@@ -47,7 +47,10 @@ func (f *file) compress(from, to string) error {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may be anything, a link too
+		return err
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return err
 	}

@@ -15,5 +15,19 @@ func setLog(log *logrus.Logger, c config.Log) {
 		log.SetFormatter(&logrus.JSONFormatter{})
 		return
 	}
-	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true})
+	log.SetFormatter(&lineFormatter{logrus.TextFormatter{FullTimestamp: true}})
+}
+
+// lineFormatter writes a line for each entry, whatever is in it: in color, for a
+// terminal, logrus quotes fields and not the message.
+type lineFormatter struct{ logrus.TextFormatter }
+
+// Format implements logrus.Formatter.
+func (f *lineFormatter) Format(e *logrus.Entry) ([]byte, error) {
+	if quoted := printable(e.Message); quoted != e.Message {
+		escaped := *e
+		escaped.Message = quoted[1 : len(quoted)-1]
+		e = &escaped
+	}
+	return f.TextFormatter.Format(e)
 }
