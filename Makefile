@@ -3,6 +3,7 @@
 
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 FUZZTIME    ?= 10s
 ROUNDS      ?= 9
 TESTFLAGS   ?=
@@ -14,7 +15,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 # Real servers and clients that tests use where they are installed.
 PEERS = dovecot-imapd dovecot-pop3d fetchmail getmail6 mpop curl python3 fail2ban nginx libnginx-mod-mail perdition systemd
 
-.PHONY: build test lint fuzz bench soak peers
+.PHONY: build test lint vuln fuzz bench soak peers
 
 # The binary, static and reproducible.
 build:
@@ -31,6 +32,10 @@ lint:
 	go vet ./...
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	go run $(STATICCHECK) ./...
+
+# Known vulnerabilities that our code can reach; asks vuln.go.dev. docs/security.md excuses some, if there are.
+vuln:
+	.ci/vuln $(GOVULNCHECK)
 
 # Every fuzz target for FUZZTIME.
 fuzz:
