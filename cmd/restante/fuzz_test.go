@@ -85,22 +85,22 @@ func FuzzExportFile(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		lives, count, err := readExport("file", strings.NewReader(text))
+		x, err := readExport("file", strings.NewReader(text))
 		if err != nil {
 			return
 		}
-		for key, entries := range lives {
+		for key, entries := range x.lives {
 			last := uint64(0)
 			for _, e := range entries {
-				count--
+				x.count--
 				if !uidl.Valid(e.UIDL) || key.Folder == "" || e.Listed < 0 || e.True < 0 || key.UIDValidity != 0 && e.Key <= last {
 					t.Errorf("%+v: %+v", key, e)
 				}
 				last = e.Key
 			}
 		}
-		if count != 0 {
-			t.Errorf("%d are counted and not there", count)
+		if x.count != 0 {
+			t.Errorf("%d are counted and not there", x.count)
 		}
 	})
 }
