@@ -35,8 +35,10 @@ type conn struct {
 
 	commands    map[string]*command // what is valid now: the state
 	latest      atomic.Pointer[command]
-	loginBefore time.Time // sign-in must be done by then
-	timed       bool      // the deadline for this line is set
+	loginBefore time.Time     // sign-in must be done by then
+	timed       bool          // the deadline for this line is set
+	until       time.Time     // the deadline
+	pause       time.Duration // until proof is looked for again; 0: it is not
 	plain       plainState
 	user        string // of USER, until PASS
 	timestamp   string // of the greeting; "" if APOP is not offered
@@ -259,22 +261,30 @@ func (c *conn) readLine(limit func([]byte) int) ([]byte, error) {
 }
 
 // wait gets ready to wait for the client. The time is for a whole line, so
-// that nobody gains any by sending it octet by octet.
+// that nobody gains any by sending it octet by octet. While something is not
+// proven it is for a part of that: what a client has must be told before it says
+// its next word, for it may say nothing for minutes.
 func (c *conn) wait() error {
 	if err := c.flush(); err != nil {
 		return err
 	}
-	if c.timed {
-		return nil
-	}
-	c.timed = true
 	now := time.Now()
-	c.waiting.Store(now.UnixNano())
-	until := c.loginBefore
-	if c.maildrop.session != nil {
-		until = now.Add(c.limits.IdleTime)
+	switch {
+	case !c.timed:
+		c.timed, c.pause = true, proofPause
+		c.waiting.Store(now.UnixNano())
+		c.until = c.loginBefore
+		if c.maildrop.session != nil {
+			c.until = now.Add(c.limits.IdleTime)
+		}
+	case c.sock.stopped.Load() || !now.Before(c.until):
+		return os.ErrDeadlineExceeded
+	case c.pause == 0:
+		return nil
+	case !c.proveByQueue():
+		c.pause = 0
 	}
-	return c.sock.SetReadDeadline(until)
+	return c.sock.SetReadDeadline(c.nextLook(now))
 }
 
 // flush hands everything that was answered to the kernel.

@@ -70,6 +70,25 @@ func (c *conn) proveByQueue() bool {
 	return ok
 }
 
+// proofPause is how long a client that says nothing is waited for before its
+// system is asked what it has acknowledged; mostProofPause is the longest of the
+// pauses that follow. A client that goes on is not delayed by either.
+const (
+	proofPause     = 100 * time.Millisecond
+	mostProofPause = time.Second
+)
+
+// nextLook is when waiting for the client is broken off.
+func (c *conn) nextLook(now time.Time) time.Time {
+	look := now.Add(c.pause)
+	if len(c.unproven) == 0 || c.pause == 0 || !look.Before(c.until) {
+		c.pause = 0
+		return c.until
+	}
+	c.pause = min(2*c.pause, mostProofPause)
+	return look
+}
+
 // awaitProof gives the client a moment to acknowledge the rest, and settles it
 // one way or the other.
 func (c *conn) awaitProof() {

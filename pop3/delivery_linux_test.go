@@ -63,6 +63,36 @@ func TestProvenByTheNextCommand(t *testing.T) {
 	}
 }
 
+// A client that has a message and then says nothing has it all the same, and
+// whoever keeps a record hears of it at once: Restante may be killed before the
+// next command.
+func TestProvenWhileTheClientIsSilent(t *testing.T) {
+	m := pop3test.NewMemory(pop3test.Mail(1)...)
+	m.OnDone = make(chan pop3test.Delivered, 1)
+	c := signedIn(t, start(t, m), m)
+	c.Multi("RETR 1")
+	select {
+	case d := <-m.OnDone:
+		if !d.Proven {
+			t.Errorf("%+v", d)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("nobody heard of it")
+	}
+	c.OK("NOOP")
+	c.Quit()
+}
+
+// Looking for proof does not make the time longer that a client has.
+func TestUnprovenAndIdle(t *testing.T) {
+	m := pop3test.NewMemory(middling())
+	client, _, ended := serveDeaf(t, m, func(s *pop3.Server) { s.Limits.IdleTime = 400 * time.Millisecond })
+	_, _ = io.WriteString(client, "RETR 1\r\n")
+	if sum := <-ended; sum.End != pop3.EndIdle || sum.Retrieved != 1 || sum.Proven != 0 {
+		t.Errorf("%+v", sum)
+	}
+}
+
 // A client that sends everything at once proves nothing by that, but its
 // system acknowledges what it reads.
 func TestProvenByAcknowledgement(t *testing.T) {

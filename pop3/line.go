@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 )
 
 // lineBuffer is small because every idle session has one, and large enough
@@ -28,7 +29,7 @@ type lineReader struct {
 // line returns the next line without its line end; it is valid until the next
 // call. A line longer than short octets, line end included, is only allowed if
 // limit says so of its beginning. wait is called before each read from the
-// client.
+// client, also after one whose deadline passed: it fails when the time is over.
 func (l *lineReader) line(short int, limit func(start []byte) int, wait func() error) ([]byte, error) {
 	l.long = nil
 	for {
@@ -90,15 +91,19 @@ func (l *lineReader) read(wait func() error) error {
 		l.long = append(l.long, l.buf[:]...)
 		l.w = 0
 	}
-	if err := wait(); err != nil {
-		return err
+	for {
+		if err := wait(); err != nil {
+			return err
+		}
+		n, err := readSome(l.src, l.buf[l.w:])
+		l.w += n
+		if n > 0 {
+			return nil // the error, if any, comes again
+		}
+		if !os.IsTimeout(err) {
+			return err
+		}
 	}
-	n, err := readSome(l.src, l.buf[l.w:])
-	l.w += n
-	if n > 0 {
-		return nil // the error, if any, comes again
-	}
-	return err
 }
 
 // discard forgets everything that was received.

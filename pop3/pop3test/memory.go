@@ -28,6 +28,8 @@ type Memory struct {
 	OnClose  func(ctx context.Context, i int)
 	OnUpdate func(ctx context.Context, deleted []int) error
 	OnSniff  func(i int, p []byte)
+	// OnDone is given what became of a message, if there is room; nil: nobody is.
+	OnDone chan Delivered
 	// Size tells what a Body says of its size; nil is the truth, exactly.
 	Size func(i int, octets int64) (int64, bool)
 	// UIDL names the message that was added as the nth, from 1; nil gives
@@ -269,4 +271,8 @@ func (b *body) Done(d pop3.Delivery) {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
 	b.m.deliveries = append(b.m.deliveries, Delivered{b.i, d})
+	select {
+	case b.m.OnDone <- Delivered{b.i, d}:
+	default:
+	}
 }
