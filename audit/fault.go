@@ -31,9 +31,12 @@ func (w *walk) checkpoint(i, before item) {
 			r.Late += i.seq - 1 - max(r.Proven, r.First-1)
 		}
 		r.Signed++
-		r.Proven, r.ProvenAt = i.seq, i.time
+		r.Proven, r.ProvenAt, w.foreign = i.seq, i.time, nil
 	case errors.Is(i.sign, errUnknownKey):
 		r.Unknown++
+		if w.foreign == nil {
+			w.foreign = &i
+		}
 	case errors.Is(i.sign, errUnsigned) && r.Signed == 0:
 		r.Unsigned++
 	case errors.Is(i.sign, errUnsigned):

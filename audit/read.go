@@ -3,10 +3,12 @@ package audit
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 )
@@ -34,9 +36,15 @@ func readLines(r io.Reader, each func(line []byte, whole bool) error) error {
 	}
 }
 
-// openLines opens a file of lines, compressed or not.
+// openLines opens a file of lines, compressed or not. One that was compressed
+// since its name was read is found by its new name.
 func openLines(path string) (io.ReadCloser, error) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && !strings.HasSuffix(path, gzipSuffix) {
+		if packed, e := os.Open(path + gzipSuffix); e == nil {
+			path, f, err = path+gzipSuffix, packed, nil
+		}
+	}
 	if err != nil || !strings.HasSuffix(path, gzipSuffix) {
 		return f, err
 	}
@@ -45,6 +53,13 @@ func openLines(path string) (io.ReadCloser, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
 	return &unzipped{z, f}, nil
+}
+
+// damaged tells whether a compressed file is not what it was. What comes before
+// the damage can be read, and so can all other files.
+func damaged(err error) bool {
+	var corrupt flate.CorruptInputError
+	return errors.As(err, &corrupt) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 type unzipped struct {

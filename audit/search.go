@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -42,9 +43,11 @@ type Hit struct {
 
 // Search gives each line of the files that fits to each, in the order of the
 // files. Nothing is kept of what does not fit. It returns how many lines could
-// not be read.
+// not be read. A damaged file is read as far as it can be, and the others all
+// the same; that it is damaged is in err.
 func (q *Query) Search(ctx context.Context, files []string, each func(Hit) error) (unread int, err error) {
 	m := q.matcher()
+	var bad error
 	for _, path := range files {
 		err := readFile(path, func(line []byte, number int) error {
 			if number%1024 == 0 && ctx.Err() != nil {
@@ -56,11 +59,14 @@ func (q *Query) Search(ctx context.Context, files []string, each func(Hit) error
 			}
 			return err
 		})
-		if err != nil {
-			return unread, err
+		switch {
+		case damaged(err):
+			bad = errors.Join(bad, err)
+		case err != nil:
+			return unread, errors.Join(bad, err)
 		}
 	}
-	return unread, nil
+	return unread, bad
 }
 
 // Fits gives a line to each if it fits; ok is false if it cannot be read.

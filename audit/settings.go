@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"crypto/tls"
+	"reflect"
 	"time"
 )
 
@@ -82,6 +83,12 @@ type Row struct {
 	MessageID string
 	UIDL      string
 	Line      []byte
+}
+
+// foundAs tells whether a search finds both rows by the same.
+func (r Row) foundAs(other Row) bool {
+	r.Line, other.Line = nil, nil
+	return reflect.DeepEqual(r, other)
 }
 
 // A Table keeps lines in the order of their numbers.

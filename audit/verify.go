@@ -17,6 +17,9 @@ type Verification struct {
 	// Whole: all that there is is read. Lines before the first one are missed
 	// then, unless the trail says that retention has removed them.
 	Whole bool
+	// Sinks are the names of those whose lines are all read: a chain of theirs that
+	// another one witnesses must be there.
+	Sinks []string
 	// Cut takes what a syslog server has put before a line away, and passes over
 	// lines of others.
 	Cut bool
@@ -33,6 +36,7 @@ type Verification struct {
 // witnessed is a checkpoint that another chain has a copy of.
 type witnessed struct {
 	link
+	sink string
 	file string
 	line int
 }
@@ -51,16 +55,32 @@ func (v *Verification) Files(paths []string) error {
 		return err
 	}
 	for _, path := range ordered {
-		f, err := openLines(path)
-		if err != nil {
+		err := v.readFile(path)
+		if damaged(err) {
+			v.damage(err)
+		} else if err != nil {
 			return err
-		}
-		err = errors.Join(v.Read(path, f), f.Close())
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	return nil
+}
+
+func (v *Verification) readFile(path string) error {
+	v.begin(path)
+	f, err := openLines(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(v.read(f), f.Close()); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// damage tells of a file that cannot be read to its end.
+func (v *Verification) damage(err error) {
+	v.endJunk()
+	v.inChain().find(Changed, item{file: v.file, line: v.number + 1}, "nothing from here on can be read: "+err.Error())
 }
 
 // order puts files of one chain in the order of their first lines. Files that
@@ -110,7 +130,7 @@ func (v *Verification) firstLink(path string) (first link, err error) {
 		}
 		return nil
 	})
-	if errors.Is(err, errEnough) {
+	if errors.Is(err, errEnough) || damaged(err) {
 		err = nil
 	}
 	return first, err
@@ -127,6 +147,10 @@ func (v *Verification) cut(line []byte) []byte {
 // Read reads lines. name is what findings call them.
 func (v *Verification) Read(name string, r io.Reader) error {
 	v.begin(name)
+	return v.read(r)
+}
+
+func (v *Verification) read(r io.Reader) error {
 	if err := readLines(r, v.line); err != nil {
 		return err
 	}
@@ -175,7 +199,7 @@ func (v *Verification) look(i *item, line []byte) {
 		i.sign = v.Keys.check(line, *i.rec)
 	case kindWitness:
 		if l, err := parseLink([]byte(i.rec.Line)); err == nil && len(v.witnesses) < maxMarks {
-			v.witnesses = append(v.witnesses, witnessed{l, i.file, i.line})
+			v.witnesses = append(v.witnesses, witnessed{l, i.rec.Sink, i.file, i.line})
 		}
 	}
 }
@@ -211,19 +235,24 @@ func (v *Verification) endJunk() {
 	if v.junk == nil {
 		return
 	}
+	v.inChain().feed(*v.junk)
+	v.junk = nil
+}
+
+// inChain is the chain of the line before; one without a name if there is none.
+func (v *Verification) inChain() *walk {
 	if v.current == nil {
 		v.current = newWalk("")
 		v.walks[""] = v.current
 		v.report.Chains = append(v.report.Chains, v.current.report)
 	}
-	v.current.feed(*v.junk)
-	v.junk = nil
+	return v.current
 }
 
 // Report ends the reading.
 func (v *Verification) Report() *Report {
 	for _, w := range v.walks {
-		w.finish()
+		w.finish(len(v.Keys) > 0)
 		if r := w.report; v.Whole && r.First > 1 && r.Pruned < r.First-1 && len(r.Findings) == 0 {
 			r.find(Finding{Kind: Removed, File: w.start.file, Line: w.start.line, Seq: r.Pruned + 1,
 				Text: fmt.Sprintf("%s of the chain should be before this one, and the trail does not say that retention has removed them", lines(r.Pruned+1, r.First-1))})
@@ -238,10 +267,17 @@ func (v *Verification) Report() *Report {
 // compare looks for what another sink has witnessed.
 func (v *Verification) compare(seen witnessed) {
 	w := v.walks[seen.chain]
+	if w == nil && slices.Contains(v.Sinks, seen.sink) {
+		w = v.gone(seen)
+	}
 	if w == nil || seen.seq < w.report.First {
 		return
 	}
 	r := w.report
+	if r.Last == 0 {
+		r.Witnessed = max(r.Witnessed, seen.seq)
+		return
+	}
 	r.Witnessed = max(r.Witnessed, seen.seq)
 	at, known := w.marks[seen.seq]
 	switch {
@@ -255,6 +291,31 @@ func (v *Verification) compare(seen witnessed) {
 		r.find(Finding{Kind: Rewritten, File: w.last.file, Line: w.last.line, Seq: seen.seq,
 			Text: fmt.Sprintf("%s line %d witnesses a checkpoint at line %d of the chain, and there is none", seen.file, seen.line, seen.seq)})
 	}
+}
+
+// gone makes a report of a chain that nothing is left of.
+func (v *Verification) gone(seen witnessed) *walk {
+	w := newWalk(seen.chain)
+	w.report.Sink = seen.sink
+	w.report.find(Finding{Kind: Removed, File: seen.file, Line: seen.line, Seq: seen.seq,
+		Text: fmt.Sprintf("this witnesses line %d of a chain of sink %s, and nothing of that chain is there", seen.seq, seen.sink)})
+	v.walks[seen.chain] = w
+	v.report.Chains = append(v.report.Chains, w.report)
+	return w
+}
+
+// Row reads one row of a table. What the row is looked for by must be what its
+// line says, for else a search passes over the line.
+func (v *Verification) Row(name string, r Row) error {
+	if err := v.Line(name, r.Line); err != nil {
+		return err
+	}
+	says, err := rowOf(r.Line)
+	if err == nil && !says.foundAs(r) {
+		v.current.find(Changed, item{link: link{seq: says.Seq}, file: name, line: v.number},
+			fmt.Sprintf("line %d of the chain is kept as something else than it says, so that a search does not find it", says.Seq))
+	}
+	return nil
 }
 
 // timeOf returns the time of a line, as it is written; "" if it is none.

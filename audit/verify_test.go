@@ -274,8 +274,10 @@ func TestCutTail(t *testing.T) {
 	s := grow()
 	checkpoint := s.files[2][7]
 	other := head{chain: "fedcba9876543210"}
-	witness := string(other.link(record{Event: kindChain, Sink: "second"}.encode(time.Unix(1_800_000_000, 0)))) + "\n" +
-		string(other.link(record{Event: kindWitness, Sink: "file", Line: checkpoint}.encode(time.Unix(1_800_000_000, 0)))) + "\n"
+	day := time.Unix(1_800_000_000, 0)
+	witness := string(other.link(record{Event: kindChain, Sink: "second"}.encode(day))) + "\n" +
+		string(other.checkpoint(testKey(), whyBegin, day)) + "\n" +
+		string(other.link(record{Event: kindWitness, Sink: "file", Line: checkpoint}.encode(day))) + "\n"
 	path := filepath.Join(t.TempDir(), "second.jsonl")
 	if err := os.WriteFile(path, []byte(witness), 0o600); err != nil {
 		t.Fatal(err)
@@ -326,9 +328,12 @@ func TestHalfLastLine(t *testing.T) {
 func TestUnknownKey(t *testing.T) {
 	s := grow()
 	s.resign(1, 7)
-	c := wantIntact(t, s.verify(t))
+	c := s.verify(t).Chains[0]
 	if c.Unknown == 0 || c.Proven != s.seqOf(1, 0) || c.Unproven != c.Last-c.Proven {
 		t.Errorf("%+v", c)
+	}
+	if len(c.Findings) != 1 || c.Findings[0].Kind != Rewritten || c.Findings[0].Seq != s.seqOf(1, 7) {
+		t.Errorf("what was signed with somebody else's key passes: %v", c.Findings)
 	}
 	v := Verification{}
 	path := filepath.Join(t.TempDir(), "a.jsonl")

@@ -64,6 +64,9 @@ type walk struct {
 	last   item // the last that was accepted; its seq is 0 before the first
 	held   []item
 	marks  map[uint64]mark // checkpoints that were accepted
+	// foreign is the first checkpoint behind the last true one that is signed with
+	// a key that was not given.
+	foreign *item
 }
 
 // A mark is a checkpoint's hash, and where it is.
@@ -92,9 +95,18 @@ func (w *walk) feed(i item) {
 	}
 }
 
-// finish is called behind the last line.
-func (w *walk) finish() {
+// finish is called behind the last line. keys tells that keys were given: then
+// what is signed with none of them is what somebody without a key would leave.
+func (w *walk) finish(keys bool) {
 	w.settle(0)
+	switch {
+	case !keys || w.last.seq == 0:
+	case w.foreign != nil:
+		w.find(Rewritten, *w.foreign, "this checkpoint "+w.foreign.sign.Error()+", and none after it is signed with one that was: "+
+			w.since()+". If the key was changed, give the new public key too")
+	case w.report.Signed == 0:
+		w.find(Rewritten, w.start, "no checkpoint of this chain is signed with a key that was given: anybody may have written it")
+	}
 	w.report.Unproven = w.report.Last - min(w.report.Last, max(w.report.Proven, w.report.First-1))
 }
 
@@ -130,10 +142,25 @@ func (w *walk) accept(i item) {
 	w.take(i)
 }
 
+// unannounced looks for what somebody has written while no process did: where
+// one has ended, or a crash was noticed, a checkpoint comes first.
+func (w *walk) unannounced(i, before item) {
+	if before.rec == nil || i.prev != before.hash || i.rec != nil && (i.rec.Event == kindCheckpoint || i.rec.Event == kindTorn) {
+		return
+	}
+	switch {
+	case before.rec.Event == kindCheckpoint && before.rec.Why == whyStop:
+		w.find(Added, i, "the process had ended in good order, and did not write this line: a checkpoint would be here")
+	case before.rec.Event == kindTorn:
+		w.find(Added, i, "a crash was noticed before this line, and a checkpoint would follow that")
+	}
+}
+
 // take goes on from a line, whether or not it follows.
 func (w *walk) take(i item) {
 	r := w.report
 	before := w.last
+	w.unannounced(i, before)
 	w.head, w.last = i.head(), i
 	r.Last, r.End = i.seq, i.time
 	if i.rec == nil {

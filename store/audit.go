@@ -127,29 +127,50 @@ type AuditQuery struct {
 // SearchAudit gives each line that may be asked for to each, in the order in
 // which they were written, beside the process that owns the file.
 func SearchAudit(ctx context.Context, path string, q AuditQuery, each func(line []byte) error) error {
+	statement, args := q.statement()
+	return visitAudit(ctx, path, statement, args, func(rows *sql.Rows) error {
+		var line sql.RawBytes
+		if err := rows.Scan(&line); err != nil {
+			return err
+		}
+		return each(line)
+	})
+}
+
+// AuditRows gives all lines to each, with what they are looked for by, as
+// SearchAudit does. The line is not kept for whoever gets it.
+func AuditRows(ctx context.Context, path string, each func(AuditLine) error) error {
+	const all = `SELECT chain, seq, time, kind, session, base, message_id, uidl, line FROM audit_line ORDER BY id`
+	return visitAudit(ctx, path, all, nil, func(rows *sql.Rows) error {
+		var l AuditLine
+		var line sql.RawBytes
+		if err := rows.Scan(&l.Chain, &l.Seq, &l.Time, &l.Kind, &l.Session, &l.Base, &l.MessageID, &l.UIDL, &line); err != nil {
+			return err
+		}
+		l.Line = line
+		return each(l)
+	})
+}
+
+func visitAudit(ctx context.Context, path, statement string, args []any, each func(*sql.Rows) error) error {
 	db, path, err := visit(ctx, path)
 	if err != nil {
 		return err
 	}
 	if err = mustBeNew(ctx, db); err == nil {
-		err = searchAudit(ctx, db, q, each)
+		err = eachAudit(ctx, db, statement, args, each)
 	}
 	return errors.Join(explain(path, "search the audit trail", err), db.Close())
 }
 
-func searchAudit(ctx context.Context, db *sql.DB, q AuditQuery, each func(line []byte) error) error {
-	statement, args := q.statement()
+func eachAudit(ctx context.Context, db *sql.DB, statement string, args []any, each func(*sql.Rows) error) error {
 	rows, err := db.QueryContext(ctx, statement, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var line sql.RawBytes
-		if err := rows.Scan(&line); err != nil {
-			return err
-		}
-		if err := each(line); err != nil {
+		if err := each(rows); err != nil {
 			return err
 		}
 	}

@@ -214,13 +214,23 @@ func number(n uint64) string {
 	return strconv.FormatUint(n, 10)
 }
 
+// formulas are what a spreadsheet takes a cell for a formula by.
+const formulas = "=+-@＝＋－＠"
+
 // harmlessCell keeps a spreadsheet from taking what a stranger wrote for a
-// formula.
+// formula, also one that takes a semicolon for the end of a cell, as they do in
+// half of Europe.
 func harmlessCell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@", rune(text[0])) {
-		text = "'" + text
+	var b strings.Builder
+	begins := true
+	for _, r := range printable(text) {
+		if begins && strings.ContainsRune(formulas, r) {
+			b.WriteByte('\'')
+		}
+		begins = r == ';' || begins && (r == ' ' || r == '"')
+		b.WriteRune(r)
 	}
-	return printable(text)
+	return b.String()
 }
 
 // printableJSON escapes what a terminal should not get. Within JSON that can

@@ -52,7 +52,7 @@ func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) 
 		return err
 	}
 	if state != "" {
-		err := store.SearchAudit(ctx, state, store.AuditQuery{}, func(line []byte) error { return v.Line(state, line) })
+		err := store.AuditRows(ctx, state, func(row store.AuditLine) error { return v.Row(state, audit.Row(row)) })
 		if err != nil {
 			return err
 		}
@@ -88,8 +88,9 @@ func (o *verifyOptions) prepare(v *audit.Verification, files *[]string) (state s
 	for _, sink := range c.Audit.Sinks {
 		switch sink.To {
 		case audit.ToState:
-			state = c.State
+			state, v.Sinks = c.State, append(v.Sinks, sink.Name)
 		case audit.ToFile:
+			v.Sinks = append(v.Sinks, sink.Name)
 			found, err := audit.Files(sink.Path)
 			if err != nil {
 				return "", err
@@ -143,7 +144,11 @@ func tellChain(out io.Writer, c *audit.ChainReport, keys bool) {
 	if c.Sink != "" {
 		name += " of sink " + printable(c.Sink)
 	}
-	fmt.Fprintf(out, "%s: lines %d to %d, %s to %s\n", name, c.First, c.Last, c.Begin, c.End)
+	span := fmt.Sprintf("lines %d to %d, %s to %s", c.First, c.Last, c.Begin, c.End)
+	if c.Last == 0 {
+		span = "no line"
+	}
+	fmt.Fprintf(out, "%s: %s\n", name, span)
 	for i, f := range c.Findings {
 		if i == 0 {
 			fmt.Fprintln(out, "  NOT AS IT WAS WRITTEN")
@@ -164,6 +169,8 @@ func tellChain(out io.Writer, c *audit.ChainReport, keys bool) {
 // proofOf says what is proven, and what is not.
 func proofOf(c *audit.ChainReport, keys bool) (text []string) {
 	switch {
+	case c.Last == 0:
+		return nil
 	case c.Proven == 0 && !keys && c.Unknown > 0:
 		text = append(text, "nothing is proven: no public key was given (--key)")
 	case c.Proven == 0 && c.Unknown > 0:
