@@ -28,6 +28,8 @@ const (
 	whyBegin  = "begin"  // the file begins here
 	whyResume = "resume" // the chain goes on after a stop or a crash
 	whyStop   = "stop"   // the process ends
+
+	whyWitness = "witness" // another sink is to hear of it before the process ends
 )
 
 // A record is what a trail writes about itself.

@@ -40,6 +40,8 @@ const (
 	retryAfter = time.Second
 	// closeTime is how long a sink that ends may take for what is queued.
 	closeTime = 5 * time.Second
+	// signOffTime is how long all sinks together may take to tell their witnesses.
+	signOffTime = 2 * time.Second
 	// lookAfter is how often a file is looked after: whether it is still there,
 	// too old, or kept for long enough.
 	lookAfter = time.Minute
@@ -61,6 +63,7 @@ type sink struct {
 	witness          func(to string, line []byte)
 
 	retuned  chan Settings
+	closing  chan chan struct{} // all sinks are about to end
 	stop     chan struct{}
 	finished chan struct{}
 	patience atomic.Int64 // of whoever records
@@ -112,7 +115,7 @@ type pending struct {
 
 func newSink(set Settings, out output, h head, c clock, report func(Trouble)) *sink {
 	s := &sink{name: set.Name, to: set.To, target: set.Target, set: set, queue: newQueue(set.Queue), out: out, head: h, clock: c, report: report,
-		retuned: make(chan Settings, 1), stop: make(chan struct{}), finished: make(chan struct{})}
+		retuned: make(chan Settings, 1), closing: make(chan chan struct{}), stop: make(chan struct{}), finished: make(chan struct{})}
 	s.file, _ = out.(*file)
 	s.tell(set)
 	s.lastDay, s.lastSince = c()
@@ -197,6 +200,9 @@ func (s *sink) run() {
 		case <-timer.C:
 		case set := <-s.retuned:
 			s.set = set
+		case done := <-s.closing:
+			s.signOff()
+			close(done)
 		case <-s.stop:
 			s.end()
 			return
@@ -246,7 +252,16 @@ func (s *sink) begin() bool {
 	}
 	build := s.beginning
 	s.beginning = nil
-	return s.write(build, func() { s.plain = 0 })
+	var line []byte
+	return s.write(func(p *pending, day time.Time) {
+		build(p, day)
+		line = p.lines[len(p.lines)-1]
+	}, func() {
+		s.plain = 0
+		if s.set.Witness != "" {
+			s.attest(line)
+		}
+	})
 }
 
 // duties makes sure of what was written, and signs it.
@@ -406,8 +421,7 @@ func (s *sink) write(build func(p *pending, day time.Time), then func()) bool {
 	return s.flush()
 }
 
-// checkpoint signs all that was written. The other sink hears of it only when
-// it is on disk here: it must not witness what a power cut takes away.
+// checkpoint signs all that was written.
 func (s *sink) checkpoint(why string) bool {
 	var line []byte
 	return s.write(func(p *pending, day time.Time) {
@@ -416,11 +430,17 @@ func (s *sink) checkpoint(why string) bool {
 	}, func() {
 		s.plain = 0
 		s.checkpoints.Add(1)
-		if s.sync() && s.set.Witness != "" {
-			day, _ := s.clock()
-			s.witness(s.set.Witness, record{Event: kindWitness, Sink: s.set.Name, Line: string(line)}.encode(day))
-		}
+		s.attest(line)
 	})
+}
+
+// attest gives a checkpoint that was written to the other sink, if it is on disk
+// here: that one must not witness what a power cut takes away.
+func (s *sink) attest(line []byte) {
+	if s.sync() && s.set.Witness != "" {
+		day, _ := s.clock()
+		s.witness(s.set.Witness, record{Event: kindWitness, Sink: s.set.Name, Line: string(line)}.encode(day))
+	}
 }
 
 // sync makes sure of what was written, and tells who waits for it.
@@ -455,6 +475,28 @@ func (s *sink) end() {
 	}
 	if err := s.out.close(); err != nil {
 		s.report(Trouble{s.name, fmt.Errorf("close: %w", err), dropped})
+	}
+}
+
+// signOff has the witness hear of all that was recorded, while it still listens.
+func (s *sink) signOff() {
+	if s.work(); s.set.Witness != "" && s.plain > 0 && !s.failing.Load() {
+		s.checkpoint(whyWitness)
+	}
+}
+
+// prepareClose is done for all sinks before the first is closed, within ctx.
+func (s *sink) prepareClose(ctx context.Context) {
+	signal(s.queue.brim)
+	done := make(chan struct{})
+	select {
+	case s.closing <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }
 

@@ -153,27 +153,39 @@ func (c *Change) Discard() {
 // they have, and end.
 func (c *Change) Make(encoder *Encoder) error {
 	t := c.trail
-	for _, s := range c.opened {
-		s.start()
-	}
 	t.mu.Lock()
 	left := slices.DeleteFunc(slices.Clone(t.sinks()), func(s *sink) bool { return slices.Contains(c.next, s) })
 	t.encoder = encoder
 	t.list.Store(&c.next)
 	t.mu.Unlock()
+	for _, s := range c.opened {
+		s.start() // its first checkpoint looks for its witness among the new ones
+	}
 	for s, set := range c.retuned {
 		s.retune(set)
 	}
 	return closeAll(left)
 }
 
-// Close ends all sinks. Nothing is recorded any more.
+// Close ends all sinks. Nothing is recorded any more. What was recorded is
+// witnessed before: a tail could be cut off while nothing runs.
 func (t *Trail) Close() error {
+	signOffAll(t.sinks())
 	t.mu.Lock()
 	sinks := t.sinks()
 	t.list.Store(new([]*sink))
 	t.mu.Unlock()
 	return closeAll(sinks)
+}
+
+func signOffAll(sinks []*sink) {
+	ctx, cancel := context.WithTimeout(context.Background(), signOffTime)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, s := range sinks {
+		all.Go(func() { s.prepareClose(ctx) })
+	}
+	all.Wait()
 }
 
 // closeAll ends sinks side by side.
