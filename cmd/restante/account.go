@@ -117,6 +117,15 @@ func printable(name string) string {
 	return name
 }
 
+// printableLines is printable, line by line. Errors hold what servers say.
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // argumentCount refuses a call with another number of arguments.
 func argumentCount(n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {

@@ -268,6 +268,11 @@ func outdated(conf *config.Snapshot, keys *auth.Keyring) (places []string) {
 			places = append(places, "master_password of upstream "+u.Name)
 		}
 	}
+	for _, o := range conf.Providers {
+		if o.Sealed != "" && !isCurrent(keys, o.Sealed) {
+			places = append(places, "client_secret of oauth."+o.Name)
+		}
+	}
 	return places
 }
 

@@ -208,3 +208,16 @@ func TestPlainTextIsRefusedFirst(t *testing.T) {
 		t.Errorf("the servers heard %q, %q", imap.lines, pop.lines)
 	}
 }
+
+// TestErrorsArePrintable: what a command fails with may have a server's words in it.
+func TestErrorsArePrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain: é":                       "plain: é",
+		"one\ntwo \x1b[2J\nthree":        "one\n\"two \\x1b[2J\"\nthree",
+		"right to left \u202e, bell \x07": `"right to left \u202e, bell \a"`,
+	} {
+		if got := printableLines(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+}

@@ -30,10 +30,10 @@ func run(args []string) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "restante: %v\nTry 'restante %s--help'.\n", err, usage.command)
+		fmt.Fprintf(os.Stderr, "restante: %s\nTry 'restante %s--help'.\n", printableLines(err.Error()), usage.command)
 		return exitUsage
 	}
-	fmt.Fprintf(os.Stderr, "restante: %v\n", err)
+	fmt.Fprintf(os.Stderr, "restante: %s\n", printableLines(err.Error()))
 	return exitFailure
 }
 

@@ -64,6 +64,13 @@ func TestSealedClientSecret(t *testing.T) {
 	if err := unseal(c, auth.NewKeyring(c.KeyFile)); err != nil || p.ClientSecret.Reveal() != "s3cret" {
 		t.Errorf("opened: %v", err)
 	}
+	keys := auth.NewKeyring(c.KeyFile)
+	if err := keys.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	if places := outdated(c, keys); len(places) != 1 || places[0] != "client_secret of oauth.test" {
+		t.Errorf("an old key is needed by %q; it would be retired", places)
+	}
 }
 
 // An account that cannot have tokens is told why.
