@@ -212,8 +212,8 @@ func TestPlainTextIsRefusedFirst(t *testing.T) {
 // TestErrorsArePrintable: what a command fails with may have a server's words in it.
 func TestErrorsArePrintable(t *testing.T) {
 	for text, want := range map[string]string{
-		"plain: é":                       "plain: é",
-		"one\ntwo \x1b[2J\nthree":        "one\n\"two \\x1b[2J\"\nthree",
+		"plain: é":                        "plain: é",
+		"one\ntwo \x1b[2J\nthree":         "one\n\"two \\x1b[2J\"\nthree",
 		"right to left \u202e, bell \x07": `"right to left \u202e, bell \a"`,
 	} {
 		if got := printableLines(text); got != want {
