@@ -68,8 +68,9 @@ func (g *Gateway) learn(ctx context.Context, a guard.Attempt, err error) {
 // attemptOf: with an authorization identity it is who signs in that guesses,
 // whatever the letter case and the view, or each spelling could be guessed at
 // anew. What was refused is another thing when it is spelled otherwise or wants to
-// be somebody else, for upstream that may matter; when the account was changed
-// since; or when another certificate is shown.
+// be somebody else, for upstream that may matter; at another listener, which may
+// lead elsewhere; when the account was changed since; or when another certificate
+// is shown.
 func (g *Gateway) attemptOf(ctx context.Context, peer pop3.Peer, cred pop3.Credentials) guard.Attempt {
 	shown := cred.Secret.Reveal()
 	if c := shownBy(peer); c != nil && cred.Mechanism == "EXTERNAL" {
@@ -81,7 +82,7 @@ func (g *Gateway) attemptOf(ctx context.Context, peer pop3.Peer, cred pop3.Crede
 		stamp = g.Accounts.Stamp(ctx, name)
 	}
 	return guard.Attempt{Address: address(peer.Remote), User: auth.Fold(name),
-		Secret: secret.New(fmt.Sprintf("%q %q %q %q", cred.User, cred.Identity, shown, stamp))}
+		Secret: secret.New(fmt.Sprintf("%q %q %q %q %q", peer.Listener, cred.User, cred.Identity, shown, stamp))}
 }
 
 // Admit is pop3.Server's.

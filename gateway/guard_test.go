@@ -172,11 +172,15 @@ func TestSpellingsAreOneUser(t *testing.T) {
 	if len(h.logins) != 4 {
 		t.Errorf("the upstream was asked %d times; want once for each of four that differ", len(h.logins))
 	}
+	peer := pop3.Peer{ID: "other", Listener: "other", Remote: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 98), Port: 4711}}
+	if _, err := g.Login(t.Context(), peer, pop3.Credentials{Mechanism: "PLAIN", User: "erin", Secret: secret.New("wrong")}); err == nil || len(h.logins) != 5 {
+		t.Errorf("at another listener: %v, asked %d times", err, len(h.logins))
+	}
 	settings.MaxDelay = time.Hour // in which nobody gets a turn
 	g.Shared.Guard.Set(settings, g.TellBan)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	peer := pop3.Peer{ID: "x", Remote: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 99), Port: 4711}}
+	peer = pop3.Peer{ID: "x", Remote: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 99), Port: 4711}}
 	if _, err := g.Login(ctx, peer, pop3.Credentials{Mechanism: "PLAIN", User: "eRiN", Secret: secret.New("right")}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a spelling that is new does not wait: %v", err)
 	}
