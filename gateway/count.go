@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 
+	"github.com/restante-mail/restante/store"
 	"github.com/restante-mail/restante/upstream"
 )
 
@@ -33,12 +34,17 @@ func (s *session) showsAll() bool {
 	if s.strict() || len(s.memory.view.Intents) > 0 {
 		return false
 	}
-	for _, f := range s.memory.view.Folders {
+	return !hides(&s.memory.view) && !hides(&s.memory.before)
+}
+
+// hides tells whether a view remembers anything that it does not show.
+func hides(v *store.View) bool {
+	for _, f := range v.Folders {
 		for i := range f.Memories {
 			if f.Memories[i].Hidden != 0 {
-				return false
+				return true
 			}
 		}
 	}
-	return true
+	return false
 }

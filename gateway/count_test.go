@@ -120,3 +120,25 @@ func TestStatWithLearnedSizes(t *testing.T) {
 		client.Quit()
 	}
 }
+
+// TestStatAfterAMove: what the server before had hidden is not in STAT's sum
+// either.
+func TestStatAfterAMove(t *testing.T) {
+	l := newOldServer(t, pop3test.Mail(3)...)
+	state := stateFile(t)
+	session := func(change func(*gateway.Route), do func(c *pop3test.Conn)) {
+		g := over(l.proxy, change)
+		g.Shared.Store = state
+		client := pop3test.Start(t, &pop3.Server{Backend: g}).Dial(t)
+		client.SignIn(l.User, l.Password)
+		do(client)
+		client.Quit()
+	}
+	session(keepHiding, func(c *pop3test.Conn) { c.Multi("RETR 2"); c.OK("DELE 2") })
+	session(func(r *gateway.Route) { r.Upstream, r.Before = "new", gateway.Maildrop("test", l.User) }, func(c *pop3test.Conn) {
+		stat := c.OK("STAT")
+		if _, list := c.Multi("LIST"); strings.Count(string(list), "\n") != 2 || !strings.HasPrefix(stat, "2 ") {
+			t.Errorf("STAT is %q, and LIST %q", stat, list)
+		}
+	})
+}

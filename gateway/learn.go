@@ -124,7 +124,7 @@ func folderRange(msgs []upstream.Message, folder int) (begin, end int) {
 func (s *session) entriesPassed(f *folderLedger, begin, end int) map[int]store.Entry {
 	seen := map[int]store.Entry{}
 	for at, p := range s.ledger.prints {
-		if at >= begin && at < end {
+		if at >= begin && at < end && !s.gone[at] {
 			e := s.newEntry(f, at)
 			e.Print, e.True = p.print, p.octets
 			seen[at] = e
@@ -149,7 +149,7 @@ func (s *session) newEntry(f *folderLedger, at int) store.Entry {
 // some of them if they are many.
 func (s *session) learnHeaders(ctx context.Context, f *folderLedger, seen map[int]store.Entry, begin, end int) error {
 	reader, ok := s.mailbox.(upstream.HeaderReader)
-	for begin < end && s.listed[begin].ID.UID < f.life.Next {
+	for begin < end && (s.listed[begin].ID.UID < f.life.Next || s.gone[begin]) {
 		begin++
 	}
 	if !ok || begin == end {
@@ -159,7 +159,7 @@ func (s *session) learnHeaders(ctx context.Context, f *folderLedger, seen map[in
 	var ids []upstream.ID
 	place := map[upstream.ID]int{}
 	for at := begin; at < end; at++ {
-		if _, passed := seen[at]; !passed {
+		if _, passed := seen[at]; !passed && !s.gone[at] {
 			ids, place[s.listed[at].ID] = append(ids, s.listed[at].ID), at
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -823,4 +824,46 @@ func TestSuccessorWithTheSameUIDValidity(t *testing.T) {
 		}
 		wantKept(t, after, h.names(two), 0, 0)
 	}
+}
+
+// entered counts what is written to the ledger.
+type entered struct {
+	*counting
+	times atomic.Int64
+}
+
+func (e *entered) Enter(ctx context.Context, life store.FolderKey, c store.LedgerChanges) error {
+	e.times.Add(1)
+	return e.counting.Enter(ctx, life, c)
+}
+
+// TestLedgerOfWhatIsGone: of mail that a client fetches and deletes nothing has to
+// be recognised later, so that such a session costs intent and outcome alone; what
+// stays beside it is known.
+func TestLedgerOfWhatIsGone(t *testing.T) {
+	server, inbox := memory(t, posts(0, 3))
+	state := &entered{counting: stateFile(t)}
+	h := &house{t: t, state: state, route: func(r *gateway.Route) { r.Policy = preset("classic") }}
+	fetch := func(stays int) {
+		h.session(server, func(c *pop3.Client) {
+			for i := range uidls(t, c) {
+				if retrieve(t, c, i+1); i >= stays {
+					dele(t, c, i+1)
+				}
+			}
+		})
+	}
+	fetch(0)
+	if n, left := state.times.Load(), len(inbox.Messages()); n != 0 || left != 0 {
+		t.Errorf("the ledger was written %d times, and %d messages are left", n, left)
+	}
+	inbox.Append(post(3), nil, time.Time{})
+	inbox.Append(post(4), nil, time.Time{})
+	fetch(1)
+	if n := state.times.Load(); n != 1 {
+		t.Errorf("the ledger was written %d times; want once, for what stays", n)
+	}
+	before := h.names(server)
+	inbox.Renumber()
+	wantKept(t, before, h.names(server), 0, 0)
 }

@@ -45,6 +45,7 @@ type session struct {
 	notice    string             // the notice's octets, if it is shown: message len(shown)
 	dismissed bool               // the client deleted it
 	learned   []map[uint32]int64 // true sizes, by folder and UID, that the upstream does not tell
+	gone      map[int]bool       // removed by this session, by index into listed
 	changed   int                // changes made upstream
 	hid       int                // messages that will not be shown again
 	marked    int                // changes that only flagged \Deleted

@@ -380,6 +380,17 @@ func (s *session) recordOne(step policy.Step, result upstream.Result) {
 		log.Debug("flagged \\Deleted upstream")
 	default:
 		s.changed++
+		if step.Removes {
+			s.noteGone(step.Index)
+		}
 		log.Debug("changed upstream")
 	}
+}
+
+// noteGone: the message is not where it was, and nothing has to be learned of it.
+func (s *session) noteGone(i int) {
+	if s.gone == nil {
+		s.gone = map[int]bool{}
+	}
+	s.gone[i] = true
 }
