@@ -175,6 +175,18 @@ func (l *locks) try(key lockKey, peer pop3.Peer) (taken, other *lock) {
 	return taken, nil
 }
 
+// used tells whether any session has the view open, also where any number may.
+func (l *locks) used(key lockKey) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for held := range l.held {
+		if held.session = key.session; held == key {
+			return true
+		}
+	}
+	return false
+}
+
 // release gives the maildrop back, once.
 func (k *lock) release() {
 	k.once.Do(func() {

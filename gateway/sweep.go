@@ -44,7 +44,11 @@ func (g *Gateway) Sweep(ctx context.Context, account, view string, limit time.Du
 	if why, err := g.nothingToSweep(ctx, route); why != "" || err != nil {
 		return Swept{Skipped: why}, err
 	}
-	lock, _ := g.Shared.locks.try(maildropOf(route, login), peer)
+	key := maildropOf(route, login)
+	var lock *lock
+	if !g.Shared.locks.used(key) {
+		lock, _ = g.Shared.locks.try(key, peer)
+	}
 	if lock == nil {
 		return Swept{Skipped: "a client has the maildrop"}, nil // and its QUIT lets retention act
 	}
@@ -77,11 +81,10 @@ func (g *Gateway) leadSweep(ctx context.Context, peer pop3.Peer, name, view stri
 	})
 }
 
-// nothingToSweep says why there is nothing to do, without asking upstream.
+// nothingToSweep says why there is nothing to do, without asking upstream. What an
+// administrator undeleted is moved back whatever the policy, and in a mailbox that
+// is held, too.
 func (g *Gateway) nothingToSweep(ctx context.Context, r Route) (string, error) {
-	if len(r.Policy.Retain) == 0 && !r.Policy.QuotaReclaim.On() {
-		return "the policy removes nothing by itself", nil
-	}
 	if r.Forget || g.Shared.Store == nil {
 		return "nothing is remembered", nil
 	}
@@ -90,15 +93,20 @@ func (g *Gateway) nothingToSweep(ctx context.Context, r Route) (string, error) {
 	if err := s.loadMemory(ctx); err != nil {
 		return "", err
 	}
+	back := len(s.memory.view.Back) > 0
 	switch state := &s.memory.state; {
+	case len(r.Policy.Retain) == 0 && !r.Policy.QuotaReclaim.On() && !back:
+		return "the policy removes nothing by itself", nil
 	case state.Begun.IsZero():
 		return "no client has signed in yet", nil
+	case s.memory.readOnly:
+		return "the state file cannot be written", nil
+	case back:
+		return "", nil
 	case state.Held:
 		return "it is held", nil
 	case !slices.Contains(state.Approved, true) && !r.Policy.QuotaReclaim.On():
 		return "its rules are not approved", nil
-	case s.memory.readOnly:
-		return "the state file cannot be written", nil
 	}
 	return "", nil
 }

@@ -270,3 +270,42 @@ func TestSweepMovesNoWindow(t *testing.T) {
 	}
 	s.must(c.Close())
 }
+
+// TestSweepBesideManySessions: a view that any number of sessions may have open is
+// left alone while one has.
+func TestSweepBesideManySessions(t *testing.T) {
+	server, inbox := memory(t, letters(2))
+	s := newSweeping(t, server, oneSecret())
+	s.policy.Lock = policy.LockShared
+	s.must(store.Approve(t.Context(), s.path, []string{s.rule}, 1))
+	c := s.session()
+	s.must(errors.Join(c.Update(t.Context(), []int{0}), c.Close()))
+	s.now = s.now.Add(15 * 24 * time.Hour)
+	c = s.session()
+	s.sweep("beside a client", "", "a client has the maildrop", 0)
+	s.must(c.Close())
+	s.sweep("without one", "", "", 1)
+	if n := len(inbox.Messages()); n != 1 {
+		t.Errorf("%d messages are left; want 1", n)
+	}
+}
+
+// TestSweepBringsBack what was undeleted, whatever the policy removes by itself.
+func TestSweepBringsBack(t *testing.T) {
+	server, inbox := memory(t, letters(3))
+	s := newSweeping(t, server, oneSecret())
+	*s.policy = preset("gmail-trash")
+	c := s.session()
+	s.must(errors.Join(c.Update(t.Context(), []int{1}), c.Close()))
+	s.sweep("nothing to do", "", "the policy removes nothing by itself", 0)
+	u, err := store.Undelete(t.Context(), s.path, store.ViewKey{Maildrop: gateway.Maildrop("test", user)})
+	if err != nil || len(u.Returning) != 1 || len(inbox.Messages()) != 2 {
+		t.Fatalf("%+v, %v; %d messages are left", u, err, len(inbox.Messages()))
+	}
+	s.must(store.Hold(t.Context(), s.path, gateway.Maildrop("test", user), true))
+	s.sweep("undeleted", "", "", 0)
+	if n := len(inbox.Messages()); n != 3 {
+		t.Errorf("%d messages are there; want 3", n)
+	}
+	s.sweep("once it is back", "", "the policy removes nothing by itself", 0)
+}

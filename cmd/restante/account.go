@@ -143,7 +143,7 @@ func undeleteCommand() *cobra.Command {
 		Short: "Bring back what the account's last session hid or moved",
 		Long: "Bring back what the last session of an account, or of a view of it, deleted: what was hidden is\n" +
 			"shown again from the next sign-in on; what was moved is moved back at the next sign-in, because the\n" +
-			"password is at hand only then; what was expunged is lost. Works while Restante runs.",
+			"password is at hand only then (of an account: at the next sweep, if that is sooner); what was expunged is lost. Works while Restante runs.",
 		Args: argumentCount(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			path, key, err := o.find(args[0])
