@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/restante-mail/restante/gateway"
 	"github.com/restante-mail/restante/policy"
@@ -129,10 +130,16 @@ func TestStatAfterAMove(t *testing.T) {
 	session := func(change func(*gateway.Route), do func(c *pop3test.Conn)) {
 		g := over(l.proxy, change)
 		g.Shared.Store = state
-		client := pop3test.Start(t, &pop3.Server{Backend: g}).Dial(t)
+		ended := make(chan struct{}, 1)
+		client := pop3test.Start(t, &pop3.Server{Backend: g, Hooks: pop3.Hooks{End: func(pop3.Summary) { ended <- struct{}{} }}}).Dial(t)
 		client.SignIn(l.User, l.Password)
 		do(client)
 		client.Quit()
+		select {
+		case <-ended: // and what passed by is known
+		case <-time.After(20 * time.Second):
+			t.Fatal("the session does not end")
+		}
 	}
 	session(keepHiding, func(c *pop3test.Conn) { c.Multi("RETR 2"); c.OK("DELE 2") })
 	session(func(r *gateway.Route) { r.Upstream, r.Before = "new", gateway.Maildrop("test", l.User) }, func(c *pop3test.Conn) {
