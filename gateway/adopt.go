@@ -169,13 +169,16 @@ func LearnPOP3(ctx context.Context, db store.Ledger, maildrop string, mailbox up
 // unlearned are the messages of which too little is known, and the keys of those
 // that are not there any more.
 func unlearned(msgs []upstream.Message, known []store.Entry) (unknown []upstream.Message, gone []uint64) {
-	learned, listed := map[uint64]bool{}, map[uint64]bool{}
+	learned, listed := map[uint64]int64{}, map[uint64]bool{} // sizes of what is known
 	for _, e := range known {
-		learned[e.Key] = e.Print != ([12]byte{}) && e.Absent == 0
+		if e.Print != ([12]byte{}) && e.Absent == 0 {
+			learned[e.Key] = e.Listed
+		}
 	}
 	for _, m := range msgs {
 		key := NameKey(m.UIDL)
-		if listed[key] = true; !learned[key] {
+		listed[key] = true
+		if size, ok := learned[key]; !ok || size != m.Size { // another server's, of the same name
 			unknown = append(unknown, m)
 		}
 	}

@@ -37,13 +37,19 @@ type recognition struct {
 	// those of them that a POP3 server gave.
 	names    map[string]bool
 	passedOn []string
+	// anew: no client has been told any name here, and what an import before has
+	// given, perhaps of the wrong server, is decided again. gone are the prints
+	// of messages that were there then and are not any more, by name.
+	anew     bool
+	gone     map[string]uidl.Print
 	old, now []uidl.Known
 }
 
 // recognise finds the names of the messages that have none yet in this life of
 // the folder. What nobody can tell for certain gets a name that nothing had.
 func (s *session) recognise(ctx context.Context, i int, msgs []upstream.Message, others []otherLife) error {
-	r := &recognition{s: s, i: i, f: s.ledger.folders[i], msgs: msgs, taken: map[string]bool{}, names: map[string]bool{}}
+	r := &recognition{s: s, i: i, f: s.ledger.folders[i], msgs: msgs, taken: map[string]bool{}, names: map[string]bool{}, gone: map[string]uidl.Print{}}
+	r.anew = s.imports && r.f.life.Settled == 0
 	for at := range msgs {
 		if msgs[at].ID.Folder == i {
 			r.at = append(r.at, at)
@@ -68,7 +74,7 @@ func (s *session) recognise(ctx context.Context, i int, msgs []upstream.Message,
 // open tells whether a message has no name yet.
 func (r *recognition) open(m *upstream.Message) bool {
 	_, given := r.f.given[uint64(m.ID.UID)]
-	return !given && m.ID.UID >= r.f.life.Settled
+	return (r.anew || !given) && m.ID.UID >= r.f.life.Settled
 }
 
 // readPresent begins with what is known of the present messages.
@@ -126,9 +132,12 @@ func (r *recognition) readOthers(ctx context.Context, others []otherLife) error 
 				continue
 			}
 			r.names[name] = true
-			if e.Absent == 0 && r.taken[name] {
+			switch {
+			case e.Absent != 0:
+				r.gone[name] = e.Print
+			case r.taken[name]:
 				r.adopted++
-			} else if e.Absent == 0 {
+			default:
 				r.old = append(r.old, uidl.Known{Name: name, Unique: uniqueText(e.Unique), Print: e.Print, Sizes: [2]int64{e.Listed, e.True}})
 			}
 		}
@@ -193,6 +202,7 @@ func (r *recognition) decide() (matched int) {
 			case o >= 0:
 				matched++
 				e.UIDL = r.old[o].Name
+			case r.keeps(n, name):
 			case r.names[name] || r.taken[name] || r.remembered[NameKey(name)]: // another message's, perhaps
 				e.UIDL = uidl.Hashed(name, named)
 			}
@@ -203,8 +213,16 @@ func (r *recognition) decide() (matched int) {
 		f.changes.Entries = append(f.changes.Entries, e)
 	}
 	f.changes.Settled = highestUID(r.msgs, r.i) + 1
-	f.changes.Next = f.changes.Settled
+	f.changes.Next, f.changes.Rename = f.changes.Settled, f.changes.Rename || r.anew
 	return matched
+}
+
+// keeps tells whether the name that an import before gave to a message stays, for
+// the message that it is of has gone from the other server since.
+func (r *recognition) keeps(n int, name string) bool {
+	print, gone := r.gone[name]
+	given := r.f.given[uint64(r.msgs[r.at[n]].ID.UID)] == name
+	return given && gone && print == r.now[n].Print && print != (uidl.Print{})
 }
 
 // keepRecognised writes what was decided.
