@@ -174,6 +174,10 @@ func TestUsersFile(t *testing.T) {
 		all[1].password.Reveal() != "d:e" || all[1].from.Reveal() != "d:e" {
 		t.Errorf("%+v, %v", all, err)
 	}
+	all, err = readMigrants("u", strings.NewReader("\ufeffa\tb\r\n"), none)
+	if err != nil || len(all) != 1 || all[0].user != "a" {
+		t.Errorf("a file of a Windows editor: %+v, %v", all, err)
+	}
 	_, err = readMigrants("u", strings.NewReader("a\tb\nzoe\tb"), func(user string) error {
 		if user == "zoe" {
 			return fmt.Errorf("no route matches user %q", user)

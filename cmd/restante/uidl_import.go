@@ -173,6 +173,8 @@ const (
 	maxUserLine = 16 << 10
 	// maxFileErrors are reported of a file: more than anybody reads at once.
 	maxFileErrors = 20
+	// byteOrderMark is what editors on Windows begin a file with; no name does.
+	byteOrderMark = "\ufeff"
 )
 
 // readMigrants reads a users file. All that is wrong with it is reported, by
@@ -185,7 +187,7 @@ func readMigrants(name string, in io.Reader, check func(user string) error) (all
 	n := 0
 	for s.Scan() {
 		n++
-		m, err := readMigrant(s.Text())
+		m, err := readMigrant(strings.TrimPrefix(s.Text(), byteOrderMark))
 		if err == nil && m.user == "" {
 			continue
 		}
