@@ -102,6 +102,14 @@ func Files(path string) ([]string, error) {
 	return names, nil
 }
 
+// Rotated tells whether a file was closed, or removed by retention, between two
+// calls of Files. Whoever read the files in between may have missed some lines.
+func Rotated(before, after []string) bool {
+	return !slices.EqualFunc(before, after, func(a, b string) bool {
+		return strings.TrimSuffix(a, gzipSuffix) == strings.TrimSuffix(b, gzipSuffix)
+	})
+}
+
 // old returns the files that ended before a time, oldest first. It stops at the
 // first that did not: no file is removed before an older one.
 func (f *file) old(before time.Time) ([]closedFile, error) {

@@ -41,6 +41,23 @@ type source struct {
 	state string
 	// audit is what the configuration says; nil if none was named.
 	audit *config.Audit
+	// listed: files are all that the configuration's sinks have.
+	listed bool
+}
+
+// trailFiles are the files of all sinks, each sink's oldest first.
+func trailFiles(a *config.Audit) (all []string, err error) {
+	for _, sink := range a.Sinks {
+		if sink.To != audit.ToFile {
+			continue
+		}
+		found, err := audit.Files(sink.Path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
 }
 
 // find returns the source of a search: the files that are named, else the state
@@ -57,18 +74,13 @@ func (o *trailOptions) find(files []string, command string) (source, error) {
 	if len(files) > 0 {
 		return s, nil
 	}
-	for _, sink := range c.Audit.Sinks {
-		switch sink.To {
-		case audit.ToState:
-			s.state = c.State
-		case audit.ToFile:
-			found, err := audit.Files(sink.Path)
-			if err != nil {
-				return s, err
-			}
-			s.files = append(s.files, found...)
-		}
+	if keepsTrail(c) {
+		s.state = c.State
 	}
+	if s.files, err = trailFiles(c.Audit); err != nil {
+		return s, err
+	}
+	s.listed = true
 	if s.state != "" && !o.files {
 		s.files = nil
 		return s, nil
@@ -103,7 +115,21 @@ func (s source) search(ctx context.Context, q *audit.Query, each func(audit.Hit)
 	if unread > 0 {
 		fmt.Fprintf(os.Stderr, "restante: %d line(s) could not be read; see restante audit verify\n", unread)
 	}
+	if rotated, again := s.rotated(); rotated || again != nil {
+		err = errors.Join(errRotated, again, err)
+	}
 	return err
+}
+
+var errRotated = errors.New("a file of the trail was closed or removed while the trail was read, so that some of it may be missing here: ask again")
+
+// rotated tells whether the files are not those that were listed any more.
+func (s source) rotated() (bool, error) {
+	if !s.listed {
+		return false, nil
+	}
+	now, err := trailFiles(s.audit)
+	return audit.Rotated(s.files, now), err
 }
 
 func (s source) searchState(ctx context.Context, q *audit.Query, each func(audit.Hit) error) error {

@@ -43,65 +43,84 @@ func auditVerifyCommand() *cobra.Command {
 }
 
 func (o *verifyOptions) run(ctx context.Context, out io.Writer, files []string) error {
-	v := &audit.Verification{Keys: audit.Verifier{}, Cut: o.syslog}
-	state, err := o.prepare(v, &files)
-	if err != nil {
-		return err
-	}
-	if err := v.Files(files); err != nil {
-		return err
-	}
-	if state != "" {
-		err := store.AuditRows(ctx, state, func(row store.AuditLine) error { return v.Row(state, audit.Row(row)) })
+	for try := 1; ; try++ {
+		v := &audit.Verification{Keys: audit.Verifier{}, Cut: o.syslog}
+		from, err := o.prepare(v, files)
 		if err != nil {
 			return err
 		}
+		err = o.read(ctx, v, from)
+		if rotated, again := from.rotated(); rotated && try < verifyTries {
+			continue
+		} else if rotated || again != nil {
+			return errors.Join(errRotated, again, err)
+		}
+		if err != nil {
+			return err
+		}
+		return o.tell(out, v.Report(), len(v.Keys) > 0)
 	}
-	return o.tell(out, v.Report(), len(v.Keys) > 0)
+}
+
+// verifyTries bounds how often a trail is read anew because a file of it was
+// closed meanwhile: lines would be missed that are there.
+const verifyTries = 5
+
+func (o *verifyOptions) read(ctx context.Context, v *audit.Verification, from source) error {
+	if err := v.Files(from.files); err != nil || from.state == "" {
+		return err
+	}
+	return store.AuditRows(ctx, from.state, func(row store.AuditLine) error { return v.Row(from.state, audit.Row(row)) })
 }
 
 // prepare finds keys, files and the state file.
-func (o *verifyOptions) prepare(v *audit.Verification, files *[]string) (state string, err error) {
-	for _, path := range o.keys {
-		data, err := readKey(path)
-		if err == nil {
-			_, err = v.Keys.Add(data)
-		}
-		if err != nil {
-			return "", fmt.Errorf("--key %s: %w", path, err)
-		}
+func (o *verifyOptions) prepare(v *audit.Verification, files []string) (from source, err error) {
+	if err := o.readKeys(v.Keys); err != nil {
+		return from, err
 	}
-	if o.config == "" && len(*files) > 0 {
-		return "", nil
+	from.files = files
+	if o.config == "" && len(files) > 0 {
+		return from, nil
 	}
 	c, err := o.load("verify")
 	if err != nil {
-		return "", err
+		return from, err
 	}
 	if len(o.keys) == 0 {
 		v.Keys = c.Audit.Keys
 	}
-	if len(*files) > 0 {
-		return "", nil
+	if len(files) > 0 {
+		return from, nil
 	}
-	v.Whole = true
+	v.Whole, from.listed, from.audit = true, true, c.Audit
 	for _, sink := range c.Audit.Sinks {
-		switch sink.To {
-		case audit.ToState:
-			state, v.Sinks = c.State, append(v.Sinks, sink.Name)
-		case audit.ToFile:
+		if sink.To == audit.ToState || sink.To == audit.ToFile {
 			v.Sinks = append(v.Sinks, sink.Name)
-			found, err := audit.Files(sink.Path)
-			if err != nil {
-				return "", err
-			}
-			*files = append(*files, found...)
 		}
 	}
-	if len(*files) == 0 && state == "" {
-		return "", fmt.Errorf("%s names no audit trail that could be read here, or nothing was written yet", o.config)
+	if keepsTrail(c) {
+		from.state = c.State
 	}
-	return state, nil
+	if from.files, err = trailFiles(c.Audit); err != nil {
+		return from, err
+	}
+	if len(from.files) == 0 && from.state == "" {
+		return from, fmt.Errorf("%s names no audit trail that could be read here, or nothing was written yet", o.config)
+	}
+	return from, nil
+}
+
+func (o *verifyOptions) readKeys(into audit.Verifier) error {
+	for _, path := range o.keys {
+		data, err := readKey(path)
+		if err == nil {
+			_, err = into.Add(data)
+		}
+		if err != nil {
+			return fmt.Errorf("--key %s: %w", path, err)
+		}
+	}
+	return nil
 }
 
 // readKey reads a file of a few hundred octets.
