@@ -9,13 +9,20 @@ import (
 	"github.com/restante-mail/restante/upstream"
 )
 
-// recordPlan tells what the client asked for, and what the policy makes of it.
-func (s *session) recordPlan(deleted []int, plan policy.Plan) {
+// recordAsked tells what the client asked for, whatever comes of it.
+func (s *session) recordAsked(deleted []int) {
 	if !s.recording() {
 		return
 	}
 	for _, i := range deleted {
 		s.gateway.Recorder.Record(&audit.Deletion{Header: s.header(), Message: s.message(s.index[i])})
+	}
+}
+
+// recordPlan tells what the policy makes of it.
+func (s *session) recordPlan(deleted []int, plan policy.Plan) {
+	if !s.recording() {
+		return
 	}
 	for _, step := range plan.Steps {
 		s.recordDecision(step, false)

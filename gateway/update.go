@@ -24,6 +24,7 @@ var errReadOnly = errors.New("the state file could not be written when the sessi
 // client is told.
 func (s *session) Update(ctx context.Context, deleted []int) error {
 	deleted = s.takeNotice(deleted)
+	s.recordAsked(deleted)
 	if s.memory != nil && s.memory.readOnly {
 		if len(deleted) > 0 || s.dismissed {
 			return stateError(errReadOnly)
