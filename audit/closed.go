@@ -79,12 +79,14 @@ func listClosed(path string) ([]closedFile, error) {
 		}
 		return strings.Compare(a.path, b.path)
 	})
-	all = slices.CompactFunc(all, func(a, b closedFile) bool { return a.path+gzipSuffix == b.path })
+	all = slices.CompactFunc(all, func(a, b closedFile) bool { return plainName(a.path) == plainName(b.path) })
 	for i := range len(all) - 1 {
 		all[i].last = all[i+1].first - 1
 	}
 	return all, nil
 }
+
+func plainName(path string) string { return strings.TrimSuffix(path, gzipSuffix) }
 
 // Files returns the files of the trail at path that are there, oldest first.
 func Files(path string) ([]string, error) {
@@ -106,7 +108,7 @@ func Files(path string) ([]string, error) {
 // calls of Files. Whoever read the files in between may have missed some lines.
 func Rotated(before, after []string) bool {
 	return !slices.EqualFunc(before, after, func(a, b string) bool {
-		return strings.TrimSuffix(a, gzipSuffix) == strings.TrimSuffix(b, gzipSuffix)
+		return plainName(a) == plainName(b)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,8 +67,9 @@ func TestVerifyWhileFilesAreClosed(t *testing.T) {
 			continue
 		}
 		o := verifyOptions{trailOptions: trailOptions{config: conf}}
-		if err := o.run(t.Context(), io.Discard, nil); err != nil && !errors.Is(err, errRotated) {
-			t.Errorf("while it is written: %v", err)
+		var out strings.Builder
+		if err := o.run(t.Context(), &out, nil); err != nil && !errors.Is(err, errRotated) {
+			t.Errorf("while it is written: %v\n%s", err, &out)
 		}
 	}
 	close(stop)
