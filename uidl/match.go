@@ -1,5 +1,10 @@
 package uidl
 
+import (
+	"maps"
+	"slices"
+)
+
 // A Known message is one of a mailbox as it was, or as it is.
 type Known struct {
 	// Name tells the messages of one side apart: the UIDL on the old side.
@@ -124,11 +129,31 @@ func byPrint(old, new []Known, matched []int, taken []bool, named bool) {
 		}
 		claims[o] = i
 	}
+	shifted := both(leftOver(old, now), leftOver(new, before))
 	for o, i := range claims {
-		if i >= 0 {
+		if i >= 0 && !shifted[old[o].Print] {
 			matched[i] = o
 		}
 	}
+}
+
+// leftOver are the prints of messages none of whose sizes the other side has.
+func leftOver(list []Known, other one[printKey]) map[Print]bool {
+	prints := map[Print]bool{}
+	for i := range list {
+		known := func(key printKey) bool { return other.find(key) != nobody }
+		if keys := list[i].keys(); len(keys) > 0 && !slices.ContainsFunc(keys, known) {
+			prints[list[i].Print] = true
+		}
+	}
+	return prints
+}
+
+// both: where messages of one print are left over on either side, one of the
+// servers counts wrongly, and what is of equal size may be of another one.
+func both(a, b map[Print]bool) map[Print]bool {
+	maps.DeleteFunc(a, func(p Print, _ bool) bool { return !b[p] })
+	return a
 }
 
 func index(list []Known) one[printKey] {
