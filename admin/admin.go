@@ -23,6 +23,9 @@ type Process struct {
 	// Record takes note of what an administrator's command has done beside this
 	// process. by is who used it, as the system tells.
 	Record func(d Deed, by string)
+	// Sweep looks after a maildrop as retention on a schedule does, and says why
+	// not if it does not.
+	Sweep func(ctx context.Context, r SweepRequest) (why string)
 	// Status tells all but what Checks find out.
 	Status func() Status
 	// Checks are what must work.

@@ -37,6 +37,12 @@ func NewClient(path string) *Client {
 	return c
 }
 
+// Sweep has a maildrop looked after now.
+func (c *Client) Sweep(ctx context.Context, r SweepRequest) (s Swept, err error) {
+	err = c.ask(ctx, http.MethodPost, pathSweep, r, &s)
+	return s, err
+}
+
 // Sessions lists the connections there are.
 func (c *Client) Sessions(ctx context.Context) (all []Session, err error) {
 	err = c.ask(ctx, http.MethodGet, pathSessions, nil, &all)

@@ -14,6 +14,7 @@ const (
 	pathKick     = "/v1/kick"     // POST KickRequest: Kicked
 	pathStatus   = "/v1/status"   // GET: Status
 	pathRecord   = "/v1/record"   // POST Deed: {}
+	pathSweep    = "/v1/sweep"    // POST SweepRequest: Swept
 )
 
 // maxBody is more than a KickRequest has, in octets: user names come from lines
@@ -33,10 +34,23 @@ type Kicked struct {
 	Finishing []Session `json:"finishing"`
 }
 
+// A SweepRequest names a view of an account's maildrop that is to be looked after
+// now, with what is kept for the account.
+type SweepRequest struct {
+	Account string `json:"account"`
+	View    string `json:"view,omitempty"`
+}
+
+// Swept is what came of it. Why says why nothing was done; "" if it was.
+type Swept struct {
+	Why string `json:"why,omitempty"`
+}
+
 func (s *Server) local(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+pathSessions, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.process.Sessions()) })
 	mux.HandleFunc("POST "+pathKick, s.kick)
 	mux.HandleFunc("POST "+pathRecord, s.record)
+	mux.HandleFunc("POST "+pathSweep, s.sweep)
 	mux.HandleFunc("GET "+pathStatus, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.status()) })
 }
 
@@ -58,6 +72,16 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	writeJSON(w, result)
+}
+
+func (s *Server) sweep(w http.ResponseWriter, r *http.Request) {
+	var wanted SweepRequest
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&wanted)
+	if err != nil || wanted.Account == "" || s.process.Sweep == nil {
+		writeText(w, http.StatusBadRequest, "say whose maildrop\n")
+		return
+	}
+	writeJSON(w, Swept{Why: s.process.Sweep(r.Context(), wanted)})
 }
 
 // actionName is what names of actions are made of: a metric is kept for each.

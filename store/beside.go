@@ -90,6 +90,8 @@ type Undone struct {
 	// Returning messages will be moved back at the next sign-in, or have their
 	// flag \Deleted taken off.
 	Returning []Deed
+	// Back are those of Returning that have been moved back since; the caller's.
+	Back []Deed
 	// Elsewhere messages were moved to a folder, and the server did not say
 	// under which UID they are there.
 	Elsewhere []Deed

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/restante-mail/restante/admin"
 	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/config"
 	"github.com/restante-mail/restante/gateway"
@@ -143,7 +144,7 @@ func undeleteCommand() *cobra.Command {
 		Short: "Bring back what the account's last session hid or moved",
 		Long: "Bring back what the last session of an account, or of a view of it, deleted: what was hidden is\n" +
 			"shown again from the next sign-in on; what was moved is moved back at the next sign-in, because the\n" +
-			"password is at hand only then (of an account: at the next sweep, if that is sooner); what was expunged is lost. Works while Restante runs.",
+			"password is at hand only then (of an account for which one is kept: at once, if Restante runs); what was expunged is lost. Works while Restante runs.",
 		Args: argumentCount(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			path, key, err := o.find(args[0])
@@ -154,11 +155,41 @@ func undeleteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return tellUndone(c, u)
+			if len(u.Returning) > 0 {
+				u, err = o.bringBack(c, args[0], path, key, u)
+			}
+			return errors.Join(err, tellUndone(c, u))
 		},
 	}
 	o.flags(c)
 	return c
+}
+
+// bringBack has the running Restante move messages back with what it keeps for
+// the account, and takes what came back from Returning. Where nothing is kept,
+// or nobody runs, they come back at the next sign-in.
+func (o *accountOptions) bringBack(c *cobra.Command, user, path string, key store.ViewKey, u store.Undone) (store.Undone, error) {
+	conf, err := o.load()
+	if err != nil || conf.Admin.Socket == "" || !conf.UsesAccounts() {
+		return u, err
+	}
+	client, err := o.address()
+	if err != nil {
+		return u, err
+	}
+	r, err := o.route(conf, user, client)
+	if err != nil || r.Accounts == auth.UseNone {
+		return u, err
+	}
+	swept, err := admin.NewClient(conf.Admin.Socket).Sweep(c.Context(), admin.SweepRequest{Account: r.Base, View: r.View})
+	if err != nil || swept.Why != "" {
+		return u, nil // it is told when they come back
+	}
+	view, _, err := store.Look(c.Context(), path, key)
+	if err == nil && len(view.Back) == 0 {
+		u.Back, u.Returning = u.Returning, nil
+	}
+	return u, err
 }
 
 // tellUndone is a failure if anything is lost, or there was nothing to do.
@@ -168,6 +199,7 @@ func tellUndone(c *cobra.Command, u store.Undone) error {
 		what  string
 	}{
 		{u.Shown, "shown again, with a new UIDL, from the next sign-in on"},
+		{u.Back, "moved back, or its flag \\Deleted taken off; shown, with a new UIDL, from the next sign-in on"},
 		{u.Returning, "comes back at the next sign-in: it is moved back, or its flag \\Deleted is taken off"},
 		{u.Lost, "lost: expunged, or gone"},
 	} {
@@ -182,7 +214,7 @@ func tellUndone(c *cobra.Command, u store.Undone) error {
 	switch {
 	case len(u.Lost)+len(u.Elsewhere) > 0:
 		return fmt.Errorf("%d message(s) cannot be brought back", len(u.Lost)+len(u.Elsewhere))
-	case len(u.Shown)+len(u.Returning) == 0:
+	case len(u.Shown)+len(u.Returning)+len(u.Back) == 0:
 		return errors.New("there is nothing to bring back: the last session deleted nothing, or it was undone already")
 	}
 	return nil

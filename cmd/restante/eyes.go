@@ -42,7 +42,7 @@ type sight struct {
 func (s *service) open() {
 	s.started = time.Now()
 	s.seen.Store(&sight{snapshot: &config.Snapshot{}})
-	s.admin = admin.NewServer(admin.Process{Sessions: s.sessions, Kick: s.kick, Record: s.takeDeed, Status: s.status, Checks: s.checks,
+	s.admin = admin.NewServer(admin.Process{Sessions: s.sessions, Kick: s.kick, Record: s.takeDeed, Sweep: s.sweeps.now, Status: s.status, Checks: s.checks,
 		Complain: func(text string) { s.log.Error("administrators' answers: " + text) }})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/restante-mail/restante/admin"
 	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/config"
 	"github.com/restante-mail/restante/gateway"
@@ -149,6 +150,29 @@ func (w *sweeper) account(ctx context.Context, name string) (t tally) {
 		t.add(w.view(ctx, g, name, view, c.Limits.UpdateTime.Duration))
 	}
 	return t
+}
+
+// now looks after a view of an account because an administrator asks for it.
+func (w *sweeper) now(ctx context.Context, r admin.SweepRequest) (why string) {
+	w.mu.Lock()
+	ready := w.made != nil
+	w.mu.Unlock()
+	if !ready {
+		return "Restante is not ready yet"
+	}
+	g, c, made := w.enter()
+	defer made.visitors.Add(-1)
+	if g.Accounts == nil {
+		return "there are no accounts"
+	}
+	swept, err := g.Sweep(ctx, r.Account, r.View, c.Limits.UpdateTime.Duration)
+	switch {
+	case err != nil:
+		return err.Error()
+	case swept.Failed > 0:
+		return "not everything could be done; the log has more"
+	}
+	return swept.Skipped
 }
 
 func (w *sweeper) view(ctx context.Context, g *gateway.Gateway, name, view string, limit time.Duration) (t tally) {

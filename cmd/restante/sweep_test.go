@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/restante-mail/restante/auth"
 	"github.com/restante-mail/restante/gateway"
+	"github.com/restante-mail/restante/memimap"
 	"github.com/restante-mail/restante/secret"
 )
 
@@ -114,5 +116,60 @@ func TestSweepAndReload(t *testing.T) {
 	}
 	if strings.Contains(r.log.String(), "removed upstream") {
 		t.Error("a sweep removed mail after a reload that forbids it")
+	}
+}
+
+// TestUndeleteAtOnce: what was moved to the trash is moved back at once where
+// something is kept for the account, and at the next sign-in where not.
+func TestUndeleteAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	state := filepath.ToSlash(filepath.Join(dir, "state.db"))
+	if got := run([]string{"state", "init", "--state", state}); got != 0 {
+		t.Fatalf("state init: exit status %d", got)
+	}
+	sealed, err := auth.NewKeyring(state+".key").Seal("bob", auth.UpstreamPurpose, secret.New("open sesame"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := memimap.New()
+	server.InsecureAuth = true
+	user := server.AddUser("alice", secret.New("open sesame"))
+	inbox, trash := user.Mailbox("INBOX"), user.Mailbox("Trash")
+	for i := range 3 {
+		inbox.Append(fmt.Appendf(nil, "Subject: %d\r\n\r\n", i), nil, time.Time{})
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	t.Cleanup(func() {
+		server.Close()
+		<-ended
+	})
+	r := start(t, fmt.Sprintf("state = %q\n[admin]\nsocket = %q\n[[listener]]\naddress = \"127.0.0.1:0\"\n[[upstream]]\nname = \"main\"\nurl = \"imap://%s\"\n", state, filepath.Join(dir, "s"), l.Addr())+
+		"[[route]]\naccounts = \"first\"\npolicy = \"bin\"\n[policy.bin]\non_delete = \"move:Trash\"\nnewest = 100\n"+
+		"[[account]]\nname = \"bob\"\nmethod = \"password\"\nuser = \"alice\"\npassword = \""+sealed+"\"\n"+
+		"[[account.secret]]\nlabel = \"main\"\nhash = \""+auth.HashPassword(secret.New("open sesame"), "")+"\"\n")
+	for _, c := range []struct {
+		user, want string
+		inbox      int // right after undelete
+	}{
+		{"bob", "moved back", 3},
+		{"alice", "comes back at the next sign-in", 2}, // the same mailbox, passed through
+	} {
+		session(t, r, c.user, 1)
+		if n := len(trash.Messages()); n != 1 {
+			t.Fatalf("%s: %d messages in the trash", c.user, n)
+		}
+		out, err := command(t, "undelete", c.user, "--config", r.file)
+		want(t, out, err, c.want)
+		if n := len(inbox.Messages()); n != c.inbox {
+			t.Errorf("%s: %d messages in the inbox, want %d; %s", c.user, n, c.inbox, r.log)
+		}
+		if n := session(t, r, c.user); n != 3 {
+			t.Errorf("%s: %d messages are shown after the next sign-in", c.user, n)
+		}
 	}
 }
