@@ -85,7 +85,7 @@ func (s *session) keepFolder(i int, f *folderLedger) error {
 	ctx, cancel := context.WithTimeout(context.Background(), learnTime+storeTime)
 	defer cancel()
 	c := &f.changes
-	c.At = s.gateway.now().Unix()
+	c.At = s.ledger.at.Unix()
 	c.Present = !f.known || f.life.Lapsed != 0
 	c.Origin = s.route.Origin
 	begin, end := folderRange(s.listed, i)

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/restante-mail/restante/store"
 	"github.com/restante-mail/restante/uidl"
@@ -25,6 +26,7 @@ type ledger struct {
 	// listed: the session has all messages of the folders. Otherwise none of
 	// them is known to be missing.
 	listed bool
+	at     time.Time // when that was: what is learned when the client has gone is of then
 }
 
 // passed is what a message that passed by taught.

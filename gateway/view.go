@@ -33,7 +33,7 @@ func (s *session) look(ctx context.Context, msgs []upstream.Message) error {
 	}
 	s.nameDistinctly()
 	if s.ledger != nil {
-		s.ledger.listed = true
+		s.ledger.listed, s.ledger.at = true, s.gateway.now()
 	}
 	if s.memory == nil {
 		return nil

@@ -305,7 +305,7 @@ func auditReloaded(t *testing.T) {
 	stopped(t, r)
 	key := filepath.Join(dir, "audit.key.pub")
 	says(t, runRestante(t, 0, "audit", "verify", "--key", key, trail, second), "of sink file", "of sink second")
-	says(t, runRestante(t, 0, "audit", "search", trail), "Restante (devel) starts", "reloaded", "retrieves message 1", "stopped")
+	says(t, runRestante(t, 0, "audit", "search", trail), " starts", "reloaded", "retrieves message 1", "stopped")
 	out := runRestante(t, 0, "audit", "search", second)
 	says(t, out, "retrieves message 1")
 	if strings.Contains(out, "stopped") {
