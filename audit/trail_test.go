@@ -325,7 +325,7 @@ func TestRotation(t *testing.T) {
 			if len(files) < 5 {
 				t.Fatalf("files: %q", files)
 			}
-			for _, f := range files[:len(files)-1] {
+			for _, f := range files[:len(files)-2] { // the newest of them may have been closed by that start, and be packed at the next
 				if strings.HasSuffix(f, ".gz") != compress {
 					t.Errorf("file %s", f)
 				}
