@@ -130,6 +130,9 @@ func (b *builder) clientCertificates(path, file string, l *Listener) {
 		b.addf(path, "needs TLS, for certificates are shown there")
 	default:
 		l.TLS.ClientCAs, l.TLS.ClientAuth = b.authorities(path, file), tls.VerifyClientCertIfGiven
+		if l.LegacyTLS != nil {
+			l.LegacyTLS.ClientCAs, l.LegacyTLS.ClientAuth = l.TLS.ClientCAs, l.TLS.ClientAuth
+		}
 	}
 }
 

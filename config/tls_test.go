@@ -75,12 +75,16 @@ address = ":2"
 [[listener]]
 address = ":3"
 tls_profile = "legacy"
+client_ca = "rsa.pem"
 legacy_networks = ["10.1.0.0/16"]
 ciphers = ["TLS_RSA_WITH_3DES_EDE_CBC_SHA"]
 `), "c.toml")
 	s, err := loadSnapshot(path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if l := s.Listeners[2]; l.LegacyTLS.ClientCAs == nil || l.LegacyTLS.ClientAuth != tls.VerifyClientCertIfGiven {
+		t.Error("client_ca does not count for legacy_networks")
 	}
 	old := []uint16{tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA, tls.TLS_RSA_WITH_AES_128_CBC_SHA}
 	for _, c := range []struct {

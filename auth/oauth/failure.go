@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -117,9 +116,4 @@ func kindOf(code string, status int) upstream.Kind {
 		return upstream.Unavailable
 	}
 	return upstream.Denied // nothing gets better by asking again
-}
-
-// ended tells whether err is the end of a context.
-func ended(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -343,4 +344,9 @@ func TestLastToken(t *testing.T) {
 	if n := d.server.Asked("refresh_token"); n != 2 {
 		t.Errorf("%d requests", n)
 	}
+}
+
+// ended tells whether err is the end of a context.
+func ended(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
